@@ -1,0 +1,1 @@
+"""The aiohttp front: TaskRouter's REST API v1."""

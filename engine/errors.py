@@ -1,0 +1,37 @@
+"""Errors that cross the layers: what a store may raise, and what the runtime answers when it cannot."""
+
+
+class PointsmanError(Exception):
+    """Base of every error of the product that is not a refusal by the routing core."""
+
+
+class StoreUnavailable(PointsmanError):
+    """The database did not answer, or the connection was lost: what happened to the call is unknown."""
+
+
+class Fenced(PointsmanError):
+    """Another owner holds the workspace: its lease row carries a newer epoch. Nothing was written."""
+
+
+class Overloaded(PointsmanError):
+    """The inbox of the workspace is full; nothing was taken in. `retry_after_s` is a hint."""
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(PointsmanError):
+    """The workspace cannot take commands now, or it is unknown whether the command was carried out."""
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class WorkspaceNotFound(PointsmanError):
+    """There is no such workspace in this account."""
+
+
+class SettingsError(PointsmanError):
+    """A setting is unknown or has a bad value; the message is one line that names it."""

@@ -1,0 +1,1 @@
+"""The TaskRouter expression language: pure parsing, evaluation and partial evaluation."""

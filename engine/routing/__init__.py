@@ -1,0 +1,1 @@
+"""The routing core: commands in, effects out. Pure: no clock, no randomness, no I/O, no logging."""

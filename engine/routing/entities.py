@@ -1,0 +1,221 @@
+"""The nouns of the routing core, as slotted dataclasses.
+
+Every field without a leading comment group is a column of the entity's table; fields under "derived" are
+rebuilt by the loader and never stored. All times are milliseconds since the epoch (`_ms`), all durations
+seconds (`_s`). Only open tasks (pending, reserved, assigned, wrapping) and their open reservations
+(pending, accepted, wrapping) live in memory; finished ones live in their rows.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from engine.expressions.expression import Expression
+
+
+class TaskOrder(StrEnum):
+    FIFO = "FIFO"
+    LIFO = "LIFO"
+
+
+class TaskStatus(StrEnum):
+    PENDING = "pending"
+    RESERVED = "reserved"
+    ASSIGNED = "assigned"
+    WRAPPING = "wrapping"
+    COMPLETED = "completed"
+    CANCELED = "canceled"
+
+
+class ReservationStatus(StrEnum):
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    TIMEOUT = "timeout"
+    CANCELED = "canceled"
+    RESCINDED = "rescinded"
+    WRAPPING = "wrapping"
+    COMPLETED = "completed"
+
+
+@dataclass(slots=True)
+class Workspace:
+    sid: str
+    account_sid: str
+    friendly_name: str
+    event_callback_url: str
+    events_filter: str | None
+    multi_task_enabled: bool
+    prioritize_queue_order: TaskOrder
+    default_activity_sid: str | None
+    timeout_activity_sid: str | None
+    date_created_ms: int
+    date_updated_ms: int
+    event_sequence: int = 0
+    """The sequence of the last event recorded; gapless from 1."""
+    sequence: int = 0
+    """The last number given to a worker, a task or a reservation: the tie-breaker of every order."""
+
+
+@dataclass(slots=True)
+class Activity:
+    sid: str
+    friendly_name: str
+    available: bool
+    date_created_ms: int
+    date_updated_ms: int
+
+
+@dataclass(slots=True)
+class TaskChannel:
+    sid: str
+    unique_name: str
+    friendly_name: str
+    channel_optimized_routing: bool
+    date_created_ms: int
+    date_updated_ms: int
+
+
+@dataclass(slots=True)
+class WorkerChannel:
+    """A worker's capacity on one task channel; exactly one exists for every (worker, task channel)."""
+
+    sid: str
+    worker_sid: str
+    task_channel_sid: str
+    configured_capacity: int
+    available: bool
+    date_created_ms: int
+    date_updated_ms: int
+    last_reserved_ms: int | None = None
+    last_reserved_sequence: int = 0
+    """Sequence of the newest reservation on this channel; 0 = never reserved."""
+    # derived: the open reservations on this channel, by status
+    pending: int = 0
+    accepted: int = 0
+    wrapping: int = 0
+
+
+@dataclass(slots=True)
+class Worker:
+    sid: str
+    sequence: int
+    friendly_name: str
+    activity_sid: str
+    attributes: str
+    date_created_ms: int
+    date_updated_ms: int
+    date_status_changed_ms: int
+    version: int = 0
+    last_reserved_ms: int | None = None
+    last_reserved_sequence: int = 0
+    """Sequence of the newest reservation on any channel; 0 = never reserved."""
+    # derived
+    channels: dict[str, WorkerChannel] = field(default_factory=dict)
+    """By task channel SID."""
+    values: dict[str, Any] = field(default_factory=dict)
+    """What expressions read: the parsed attributes overlaid with the built-in fields."""
+    reservations: dict[str, "Reservation"] = field(default_factory=dict)
+    """Open reservations by SID."""
+
+
+@dataclass(slots=True)
+class TaskQueue:
+    sid: str
+    friendly_name: str
+    target_workers: str
+    max_reserved_workers: int
+    task_order: TaskOrder
+    reservation_activity_sid: str | None
+    assignment_activity_sid: str | None
+    date_created_ms: int
+    date_updated_ms: int
+    # derived
+    predicate: Expression | None = None
+    """`target_workers` parsed; None when it is empty, which matches nobody."""
+
+
+@dataclass(slots=True)
+class Workflow:
+    sid: str
+    friendly_name: str
+    configuration: str
+    configuration_version: int
+    """Counts the saved configurations; a task keeps the version it entered with."""
+    assignment_callback_url: str
+    fallback_assignment_callback_url: str
+    task_reservation_timeout_s: int
+    date_created_ms: int
+    date_updated_ms: int
+
+
+@dataclass(slots=True)
+class Reservation:
+    sid: str
+    sequence: int
+    task_sid: str
+    worker_sid: str
+    task_queue_sid: str | None
+    workflow_sid: str | None
+    task_channel_sid: str
+    status: ReservationStatus
+    timeout_s: int
+    deadline_ms: int
+    date_created_ms: int
+    date_updated_ms: int
+    version: int = 0
+    worker_previous_activity_sid: str | None = None
+    canceled_reason_code: int | None = None
+
+
+@dataclass(slots=True)
+class Task:
+    sid: str
+    sequence: int
+    status: TaskStatus
+    attributes: str
+    addons: str
+    priority: int
+    reason: str | None
+    timeout_s: int
+    task_channel_sid: str
+    workflow_sid: str | None
+    workflow_version: int
+    """The `configuration_version` of its workflow that this task is routed by."""
+    task_queue_sid: str | None
+    routing_target: str | None
+    ignore_capacity: bool
+    virtual_start_ms: int
+    date_created_ms: int
+    date_updated_ms: int
+    task_queue_entered_ms: int | None = None
+    date_assigned_ms: int | None = None
+    date_finished_ms: int | None = None
+    version: int = 0
+    # where it stands in its workflow
+    filter_index: int | None = None
+    """Index of the filter it is in; `DEFAULT_FILTER` in the default filter; None outside any filter."""
+    target_index: int = 0
+    filter_entered_ms: int | None = None
+    step_deadline_ms: int | None = None
+    """When the current target times out; None when it never does."""
+    assignment_count: int = 0
+    """How many times it went from pending to reserved."""
+    # derived
+    values: dict[str, Any] = field(default_factory=dict)
+    """The parsed attributes."""
+    reservations: dict[str, Reservation] = field(default_factory=dict)
+    """Open reservations by SID."""
+    refusals: dict[str, "Refusal"] = field(default_factory=dict)
+    """Per worker SID: how often the worker let this task go, and until when it is not offered again."""
+
+
+@dataclass(slots=True)
+class Refusal:
+    """Back-off of one task towards one worker (behaviour: OQ-5). Not stored: a restart forgives."""
+
+    count: int
+    until_ms: int
+
+
+DEFAULT_FILTER = -1

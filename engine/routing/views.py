@@ -1,0 +1,154 @@
+"""What a client may see of an entity: frozen, with the names that go with the SIDs.
+
+A view is made twice: by the core, at the moment a command was handled (it becomes the answer once the batch
+is committed), and by the store's reads from committed rows. The API renders views and nothing else.
+"""
+
+from dataclasses import dataclass
+
+from engine.routing.entities import ReservationStatus, TaskOrder, TaskStatus
+
+
+@dataclass(slots=True, frozen=True)
+class WorkspaceView:
+    sid: str
+    account_sid: str
+    friendly_name: str
+    event_callback_url: str
+    events_filter: str | None
+    multi_task_enabled: bool
+    prioritize_queue_order: TaskOrder
+    default_activity_sid: str | None
+    default_activity_name: str | None
+    timeout_activity_sid: str | None
+    timeout_activity_name: str | None
+    date_created_ms: int
+    date_updated_ms: int
+
+
+@dataclass(slots=True, frozen=True)
+class ActivityView:
+    sid: str
+    friendly_name: str
+    available: bool
+    date_created_ms: int
+    date_updated_ms: int
+
+
+@dataclass(slots=True, frozen=True)
+class TaskChannelView:
+    sid: str
+    unique_name: str
+    friendly_name: str
+    channel_optimized_routing: bool
+    date_created_ms: int
+    date_updated_ms: int
+
+
+@dataclass(slots=True, frozen=True)
+class TaskQueueView:
+    sid: str
+    friendly_name: str
+    target_workers: str
+    max_reserved_workers: int
+    task_order: TaskOrder
+    reservation_activity_sid: str | None
+    reservation_activity_name: str | None
+    assignment_activity_sid: str | None
+    assignment_activity_name: str | None
+    date_created_ms: int
+    date_updated_ms: int
+
+
+@dataclass(slots=True, frozen=True)
+class WorkflowView:
+    sid: str
+    friendly_name: str
+    configuration: str
+    assignment_callback_url: str
+    fallback_assignment_callback_url: str
+    task_reservation_timeout_s: int
+    date_created_ms: int
+    date_updated_ms: int
+
+
+@dataclass(slots=True, frozen=True)
+class WorkerView:
+    sid: str
+    friendly_name: str
+    activity_sid: str
+    activity_name: str
+    available: bool
+    attributes: str
+    date_created_ms: int
+    date_updated_ms: int
+    date_status_changed_ms: int
+    version: int
+
+
+@dataclass(slots=True, frozen=True)
+class WorkerChannelView:
+    sid: str
+    worker_sid: str
+    task_channel_sid: str
+    task_channel_unique_name: str
+    configured_capacity: int
+    available: bool
+    assigned_tasks: int
+    """Accepted reservations."""
+    open_reservations: int
+    """Pending, accepted and wrapping ones: what uses capacity (behaviour §4)."""
+    date_created_ms: int
+    date_updated_ms: int
+    last_reserved_ms: int | None
+
+
+@dataclass(slots=True, frozen=True)
+class TaskView:
+    sid: str
+    status: TaskStatus
+    attributes: str
+    addons: str
+    priority: int
+    reason: str | None
+    timeout_s: int
+    task_channel_sid: str
+    task_channel_unique_name: str
+    workflow_sid: str | None
+    workflow_friendly_name: str | None
+    task_queue_sid: str | None
+    task_queue_friendly_name: str | None
+    routing_target: str | None
+    ignore_capacity: bool
+    virtual_start_ms: int
+    task_queue_entered_ms: int | None
+    date_created_ms: int
+    date_updated_ms: int
+    version: int
+
+
+@dataclass(slots=True, frozen=True)
+class ReservationView:
+    sid: str
+    task_sid: str
+    worker_sid: str
+    worker_name: str
+    status: ReservationStatus
+    date_created_ms: int
+    date_updated_ms: int
+    version: int
+
+
+@dataclass(slots=True, frozen=True)
+class EventView:
+    sid: str
+    sequence: int
+    event_type: str
+    event_date_ms: int
+    description: str
+    resource_type: str
+    resource_sid: str
+    actor_type: str | None
+    actor_sid: str | None
+    data: str
+    """JSON text of an object with string values."""

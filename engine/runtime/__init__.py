@@ -1,0 +1,1 @@
+"""One asyncio loop per workspace: inbox, batches, ownership, loading."""

@@ -1,0 +1,56 @@
+"""What the runtime needs of the outside world, as Protocols: storage and callbacks implement them."""
+
+from typing import Protocol
+
+from engine.ownership import Lease
+from engine.routing.effects import AssignmentCallback, Changes
+from engine.routing.entities import Reservation, Task, Workspace
+from engine.routing.rows import WorkspaceRows
+
+
+class Store(Protocol):
+    """Fenced writes and the loader's reads."""
+
+    async def create_workspace(self, owner: str, lease_ttl_s: float, changes: Changes) -> Lease:
+        """Write a new workspace with all of `changes` and its lease (epoch 1) in one transaction."""
+
+    async def commit(self, lease: Lease, changes: Changes) -> None:
+        """Write a batch in one transaction that also checks the lease's epoch.
+
+        Raises Fenced (nothing written) or StoreUnavailable (unknown whether it was written).
+        """
+
+    async def load(self, workspace_sid: str) -> WorkspaceRows | None:
+        """Read a workspace's live state in one snapshot; None when there is no such workspace."""
+
+    async def finished_task(self, workspace_sid: str, sid: str, finished_after_ms: int) -> Task | None:
+        """Read a completed or canceled task that finished after that moment and was not deleted."""
+
+    async def reservation(self, workspace_sid: str, sid: str) -> Reservation | None:
+        """Read a reservation in any state."""
+
+    async def workspace_sids(self) -> list[str]:
+        """All workspaces that are not deleted."""
+
+
+class LeaseStore(Protocol):
+    """The lease rows. Expiry is by the database's clock."""
+
+    async def acquire(self, workspace_sid: str, owner: str, ttl_s: float) -> Lease | None:
+        """Take a free or expired lease, or one of the same owner, raising its epoch; None when held."""
+
+    async def renew(self, leases: list[Lease], ttl_s: float) -> set[str]:
+        """Prolong those leases whose epoch is still ours; returns their workspace SIDs."""
+
+    async def release(self, lease: Lease) -> None:
+        """Give a lease up, if it is still ours."""
+
+
+class Publisher(Protocol):
+    """Told of every committed batch, in commit order, on the loop's thread; must not block or raise."""
+
+    def committed(self, workspace: Workspace, changes: Changes) -> None:
+        """A batch of this workspace is durable: send its callbacks."""
+
+    def recovered(self, workspace: Workspace, callbacks: list[AssignmentCallback]) -> None:
+        """A workspace was loaded: these callbacks may or may not have been sent before."""

@@ -1,0 +1,1 @@
+"""Postgres: fenced commits, row mapping, committed reads, migrations, the embedded server."""
