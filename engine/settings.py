@@ -1,0 +1,302 @@
+"""Every setting of the system: one frozen tree, each limit with its unit in its name.
+
+A value comes from the first of these that gives one: a flag of the command line, an environment variable, the
+TOML file, the default below. Anything unknown or impossible raises SettingsError with one line that names
+where it stands, what it says and what would be allowed.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import ValidationError as PydanticError
+
+from engine.errors import SettingsError
+from engine.settings_sources import (
+    Given,
+    Overrides,
+    default_data_dir,
+    explain,
+    from_environment,
+    from_file,
+    from_flags,
+    place_data_dir,
+)
+
+CONFIG_VARIABLE = "POINTSMAN_CONFIG"
+"""Names the TOML file when no flag does."""
+
+
+def _not_a_truth_value(value: Any) -> Any:
+    """Keep `port = true` from being read as 1."""
+    if value is True or value is False:
+        raise ValueError("a number is needed, not true or false")
+    return value
+
+
+def _base_url(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (
+        parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment
+    ):
+        raise ValueError('an absolute URL is needed, such as "https://router.example.org"')
+    return text.rstrip("/")
+
+
+def _dsn(text: str) -> str:
+    if text and urlsplit(text).scheme not in {"postgresql", "postgres"}:
+        raise ValueError('a DSN such as "postgresql://user:password@host:5432/name" is needed')
+    return text
+
+
+def _account_sid(text: str) -> str:
+    if text and not re.fullmatch(r"AC[0-9a-fA-F]{32}", text):
+        raise ValueError('"AC" followed by 32 hexadecimal digits is needed')
+    return text
+
+
+def _token(text: str) -> str:
+    if text and not re.fullmatch(r"[\x21-\x7e]{1,256}", text):
+        raise ValueError("1 to 256 visible ASCII characters are needed")
+    return text
+
+
+Int = Annotated[int, BeforeValidator(_not_a_truth_value)]
+Float = Annotated[float, BeforeValidator(_not_a_truth_value)]
+Count = Annotated[Int, Field(ge=1)]
+Seconds = Annotated[Float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+
+class ServerSettings(_Section):
+    """The HTTP side."""
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """Address to listen on; "0.0.0.0" for every interface."""
+    port: Annotated[Int, Field(ge=0, le=65535)] = 8080
+    """Port to listen on; 0 takes any free one."""
+    public_url: Annotated[str, AfterValidator(_base_url)] = ""
+    """Base of the URLs in answers; empty takes scheme and host of each request."""
+    trust_forwarded: bool = False
+    """Believe X-Forwarded-Proto and X-Forwarded-Host; only behind a proxy that sets them."""
+    request_bytes_max: Count = 4_194_304
+    """Largest request body; a workflow of the largest size fits even when percent-encoded."""
+    request_fields_max: Count = 1_000
+    """Most form fields in one request."""
+    header_bytes_max: Count = 16_384
+    """Longest request line and longest header."""
+    request_timeout_s: Seconds = 30.0
+    """How long a request may wait for its batch to be durable before it is answered 503."""
+    keepalive_timeout_s: Seconds = 75.0
+    """How long an idle client connection is kept open."""
+    shutdown_drain_s: Seconds = 10.0
+    """How long a stop waits for open requests and callbacks."""
+
+
+class DatabaseSettings(_Section):
+    """PostgreSQL: an external one by its DSN, else an embedded one in the data directory."""
+
+    url: Annotated[str, AfterValidator(_dsn), Field(repr=False)] = ""
+    """DSN of an external PostgreSQL 15 or newer; empty runs the embedded one."""
+    data_dir: Path = Field(default_factory=lambda: default_data_dir(os.environ))
+    """Where the embedded database, the credentials and the key live."""
+    bin_dir: str = ""
+    """Directory of the PostgreSQL programs for the embedded server; empty finds them."""
+    run_as: str = ""
+    """Account of the embedded server when started by root; empty takes "postgres" or "nobody"."""
+    commit_connections_max: Count = 4
+    """Connections that write batches; one workspace uses one at a time."""
+    read_connections_max: Count = 8
+    """Connections that answer reads."""
+    connect_timeout_s: Seconds = 2.0
+    """How long one attempt to connect may take."""
+    statement_timeout_s: Seconds = 15.0
+    """How long one statement may run before the server cancels it."""
+    start_timeout_s: Seconds = 60.0
+    """How long a start keeps trying to reach the database, or to bring up the embedded one."""
+
+
+class CredentialsSettings(_Section):
+    """The account that clients sign in with, and the key that protects its token at rest."""
+
+    account_sid: Annotated[str, AfterValidator(_account_sid)] = ""
+    """Account SID; empty makes one on first start."""
+    auth_token: Annotated[str, AfterValidator(_token), Field(repr=False)] = ""
+    """Auth token; empty makes one on first start."""
+    key_file: str = ""
+    """File with the key that encrypts tokens in the database; empty takes "key" in the data directory."""
+    key: Annotated[str, Field(repr=False)] = ""
+    """The key itself (44 characters, URL-safe base64 of 32 bytes), instead of a file."""
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if self.key and self.key_file:
+            raise ValueError("credentials.key and credentials.key_file exclude each other")
+        return self
+
+
+class RoutingSettings(_Section):
+    """Limits of the routing core."""
+
+    finished_task_retention_s: Count = 300
+    """How long a completed or canceled task can still be fetched."""
+    assignment_count_max: Count = 1_000
+    """How often a task may be offered before it is canceled."""
+    assigned_s_max: Count = 86_400
+    """How long a task may stay assigned before the system removes it."""
+    refusal_backoff_base_ms: Annotated[Int, Field(ge=0)] = 1_000
+    """How long a task is kept from a worker who let it go; doubles each time."""
+    refusal_backoff_max_ms: Annotated[Int, Field(ge=0)] = 60_000
+    """Longest such back-off."""
+    eligibility_classes_max: Count = 10_000
+    """Most eligibility classes kept per workspace before idle ones are dropped."""
+    attributes_chars_max: Count = 4_096
+    """Longest attributes of a task or a worker, white space counted."""
+    workflow_configuration_bytes_max: Count = 1_038_576
+    """Largest workflow configuration."""
+
+    @model_validator(mode="after")
+    def _backoff_grows(self) -> Self:
+        if self.refusal_backoff_base_ms > self.refusal_backoff_max_ms:
+            raise ValueError("routing.refusal_backoff_base_ms must not exceed routing.refusal_backoff_max_ms")
+        return self
+
+
+class RuntimeSettings(_Section):
+    """The workspace loops."""
+
+    inbox_commands_max: Count = 10_000
+    """Most commands waiting per workspace; beyond it a request is answered 503 at once."""
+    batch_commands_max: Count = 1_000
+    """Most commands in one transaction."""
+    match_decisions_max: Count = 1_000
+    """Most reservations made in one batch."""
+    deadlines_max: Count = 1_000
+    """Most deadlines fired in one batch."""
+    lease_ttl_s: Seconds = 15.0
+    """How long a workspace stays owned without renewal."""
+    lease_renew_s: Seconds = 5.0
+    """How often leases are renewed."""
+    lease_margin_s: Seconds = 3.0
+    """How long before expiry the owner stops writing."""
+    commit_slow_ms: Count = 250
+    """A commit slower than this is logged."""
+    load_concurrency_max: Count = 4
+    """How many workspaces are loaded at the same time."""
+
+    @model_validator(mode="after")
+    def _renewed_in_time(self) -> Self:
+        if self.lease_renew_s + self.lease_margin_s >= self.lease_ttl_s:
+            raise ValueError(
+                "runtime.lease_renew_s + runtime.lease_margin_s must be less than runtime.lease_ttl_s"
+            )
+        return self
+
+
+class CallbackSettings(_Section):
+    """Assignment and event callbacks."""
+
+    allow_private: bool = True
+    """Whether callbacks may go to private and loopback addresses."""
+    assignment_timeout_s: Seconds = 5.0
+    """How long an assignment callback may take before the fallback URL is tried."""
+    event_timeout_s: Seconds = 15.0
+    """How long an event callback may take."""
+    concurrent_max: Count = 200
+    """Most callbacks under way."""
+    concurrent_per_host_max: Count = 50
+    """Most callbacks under way to one host."""
+    response_bytes_max: Count = 65_536
+    """Largest answer that is read."""
+    assignment_pending_max: Count = 100_000
+    """Most assignment callbacks held in memory; the rest wait in the outbox."""
+    event_pending_max: Count = 10_000
+    """Most event callbacks held in memory; beyond it the newest are dropped and counted."""
+
+
+class RetentionSettings(_Section):
+    """How long finished things stay in the database."""
+
+    events_days: Count = 30
+    """Days that events are kept."""
+    tasks_days: Count = 30
+    """Days that finished tasks and reservations are kept for statistics."""
+    interval_s: Seconds = 3_600.0
+    """How often the database is cleaned."""
+    batch_rows_max: Count = 5_000
+    """Most rows removed by one statement."""
+
+
+class LoggingSettings(_Section):
+    """The log."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe events that are written."""
+    format: Literal["auto", "json", "console"] = "auto"
+    """"json" is one object per line, "console" is for people; "auto" looks whether there is a terminal."""
+    redact: bool = True
+    """Replace attributes and secrets in log events."""
+
+
+class Settings(_Section):
+    """The whole tree."""
+
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    credentials: CredentialsSettings = Field(default_factory=CredentialsSettings)
+    routing: RoutingSettings = Field(default_factory=RoutingSettings)
+    runtime: RuntimeSettings = Field(default_factory=RuntimeSettings)
+    callbacks: CallbackSettings = Field(default_factory=CallbackSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    logging: LoggingSettings = Field(default_factory=LoggingSettings)
+
+    @classmethod
+    def load(
+        cls,
+        config_file: Path | None = None,
+        overrides: Overrides | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> "Settings":
+        """Build the tree from flags over environment over file over defaults.
+
+        Args:
+            config_file: TOML file; None takes the variable POINTSMAN_CONFIG, else no file.
+            overrides: values of flags by (section, name); None values count as not given.
+            environ: the environment; None takes the process's own. Empty values count as not given.
+
+        Raises:
+            SettingsError: one line naming the file or variable, the key, the value and what is allowed.
+        """
+        env = os.environ if environ is None else environ
+        path = config_file or (Path(env[CONFIG_VARIABLE]) if env.get(CONFIG_VARIABLE) else None)
+        names = {section: list(model.model_fields) for section, model in sections().items()}
+        given: Given = from_file(path, names) if path else {}
+        given |= from_environment(env, names, ignore=CONFIG_VARIABLE)
+        given |= from_flags(overrides or {})
+        place_data_dir(given, env)
+        tree: dict[str, dict[str, Any]] = {}
+        for (section, name), (_, value) in given.items():
+            tree.setdefault(section, {})[name] = value
+        try:
+            return cls.model_validate(tree)
+        except PydanticError as error:
+            raise SettingsError(explain(error, given)) from None
+
+
+def sections() -> dict[str, type[BaseModel]]:
+    """Return the section models by name, in the order of the example file."""
+    models = {name: field.annotation for name, field in Settings.model_fields.items()}
+    return {name: model for name, model in models.items() if isinstance(model, type)}
