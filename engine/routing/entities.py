@@ -114,7 +114,9 @@ class Worker:
     channels: dict[str, WorkerChannel] = field(default_factory=dict)
     """By task channel SID."""
     values: dict[str, Any] = field(default_factory=dict)
-    """What expressions read: the parsed attributes overlaid with the built-in fields."""
+    """What TargetWorkers reads: the parsed attributes overlaid with the built-in fields."""
+    environment: dict[str, Any] = field(default_factory=dict)
+    """What target expressions read: `values` and the channels' figures, under `worker`."""
     reservations: dict[str, "Reservation"] = field(default_factory=dict)
     """Open reservations by SID."""
 
@@ -193,6 +195,8 @@ class Task:
     date_finished_ms: int | None = None
     version: int = 0
     # where it stands in its workflow
+    entry_filter_index: int | None = None
+    """What the last walk from the top chose; a later walk with the same result leaves the task where it is."""
     filter_index: int | None = None
     """Index of the filter it is in; `DEFAULT_FILTER` in the default filter; None outside any filter."""
     target_index: int = 0

@@ -1,0 +1,21 @@
+"""The limits of the routing core, each with its unit in its name and its reason."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, frozen=True)
+class RoutingLimits:
+    """Numbers the core decides by; the settings supply them (behaviour §11)."""
+
+    activities_max: int = 100
+    assignment_count_max: int = 1_000
+    assigned_s_max: int = 86_400
+    finished_task_retention_s: int = 300
+    refusal_backoff_base_ms: int = 1_000
+    refusal_backoff_max_ms: int = 60_000
+    idle_classes_max: int = 4_096
+    """Eligibility classes without waiting tasks that are kept for the next task of their kind."""
+    bindings_per_target_max: int = 16_384
+    """Bound target expressions remembered per workflow target."""
+    ready_scan_max: int = 64
+    """Up to so many ready workers are compared directly; beyond, the idle line is walked instead."""

@@ -1,0 +1,91 @@
+"""The transition tables of tasks and reservations, and the one place that refuses a move.
+
+Theory of operation
+-------------------
+A task is offered in rounds. A round starts when reservations are created for a pending task (it becomes
+reserved) and ends when one of them is accepted (assigned; the others are rescinded) or when all have ended
+unaccepted (pending again). From assigned the task only goes forward: wrapping, completed. A task is canceled
+only from pending or reserved. A reservation's end states are final.
+
+Invariants: a reserved task has at least one pending reservation and no other open one; an assigned or
+wrapping task has exactly one open reservation, accepted or wrapping; a pending task has none. Whatever is not
+in these tables does not happen (behaviour §2, §3).
+"""
+
+from engine.routing.entities import Reservation, ReservationStatus, Task, TaskStatus
+from engine.routing.errors import Gone, Refused, RoutingError
+
+T = TaskStatus
+R = ReservationStatus
+
+TASK_MOVES: dict[TaskStatus, frozenset[TaskStatus]] = {
+    T.PENDING: frozenset({T.RESERVED, T.CANCELED}),
+    T.RESERVED: frozenset({T.PENDING, T.ASSIGNED, T.CANCELED}),
+    T.ASSIGNED: frozenset({T.WRAPPING, T.COMPLETED}),
+    T.WRAPPING: frozenset({T.COMPLETED}),
+    T.COMPLETED: frozenset(),
+    T.CANCELED: frozenset(),
+}
+
+RESERVATION_MOVES: dict[ReservationStatus, frozenset[ReservationStatus]] = {
+    R.PENDING: frozenset({R.ACCEPTED, R.REJECTED, R.TIMEOUT, R.CANCELED, R.RESCINDED}),
+    R.ACCEPTED: frozenset({R.WRAPPING, R.COMPLETED}),
+    R.WRAPPING: frozenset({R.COMPLETED}),
+    R.REJECTED: frozenset(),
+    R.TIMEOUT: frozenset(),
+    R.CANCELED: frozenset(),
+    R.RESCINDED: frozenset(),
+    R.COMPLETED: frozenset(),
+}
+
+OPEN_TASK = frozenset({T.PENDING, T.RESERVED, T.ASSIGNED, T.WRAPPING})
+OPEN_RESERVATION = frozenset({R.PENDING, R.ACCEPTED, R.WRAPPING})
+
+_TASK_REFUSALS = {
+    T.CANCELED: "Cannot cancel task {task} in workspace {workspace} for account {account} "
+    "because it is not pending or reserved.",
+    T.COMPLETED: "Cannot complete task {task} in workspace {workspace} for account {account} "
+    "because it is not currently assigned.",
+    T.WRAPPING: "Cannot wrap up a task {task} in workspace {workspace} for account {account} "
+    "because it's not currently assigned.",
+}
+
+
+def check_task_move(task: Task, wanted: TaskStatus, workspace_sid: str, account_sid: str) -> None:
+    """Raise Refused, in the documented words, unless a client may move `task` to `wanted` now."""
+    if wanted in TASK_MOVES[task.status]:
+        return
+    message = _TASK_REFUSALS[wanted].format(task=task.sid, workspace=workspace_sid, account=account_sid)
+    raise Refused(f"{message} Its status is {task.status}.")
+
+
+def check_reservation_move(reservation: Reservation, wanted: ReservationStatus) -> None:
+    """Raise Refused or Gone unless `reservation` may move to `wanted` now."""
+    if wanted not in RESERVATION_MOVES[reservation.status]:
+        raise finished_reservation_refusal(reservation, wanted)
+
+
+def finished_reservation_refusal(reservation: Reservation, wanted: ReservationStatus) -> RoutingError:
+    """Build the refusal of an illegal move: Gone when another worker has the task (behaviour §3)."""
+    message = (
+        f"Reservation {reservation.sid} is already in state [{reservation.status}] "
+        f"and cannot be updated to [{wanted}]"
+    )
+    return Gone(message) if reservation.status is R.RESCINDED else Refused(message)
+
+
+def move_task(task: Task, status: TaskStatus, now_ms: int) -> None:
+    """Carry out a move of the table; any other is a defect."""
+    assert status in TASK_MOVES[task.status], f"task {task.sid}: {task.status} → {status}"
+    task.status = status
+    task.date_updated_ms = now_ms
+
+
+def move_reservation(reservation: Reservation, status: ReservationStatus, now_ms: int) -> None:
+    """Carry out a move of the table; any other is a defect."""
+    assert status in RESERVATION_MOVES[reservation.status], (
+        f"reservation {reservation.sid}: {reservation.status} → {status}"
+    )
+    reservation.status = status
+    reservation.version += 1
+    reservation.date_updated_ms = now_ms
