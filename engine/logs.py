@@ -1,0 +1,123 @@
+"""The log: one event per fact, JSON lines for machines, readable lines on a terminal.
+
+Every module logs through `get_logger()`; identifiers common to a piece of work (request_id, account_sid,
+workspace_sid, task_sid, reservation_sid) are bound with `structlog.contextvars`. Secrets never reach the
+output; attributes do only when `logging.redact` is off. What the standard library's loggers say becomes the
+event `library.message`.
+"""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+import orjson
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from engine.settings import LoggingSettings
+
+REDACTED = "[redacted]"
+
+_SECRET = re.compile(
+    r"(token|secret|password|passwd|authorization|signature|cookie|credential|privatekey|^key$)"
+)
+_ATTRIBUTES = re.compile(r"(attributes|addons|^body$|^form$|^fields$)")
+_USER_INFO = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*@")
+_LIBRARIES_QUIET = ("asyncio", "aiohttp.access", "aiohttp.internal")
+
+
+def get_logger() -> FilteringBoundLogger:
+    """Return a logger whose methods take the event's name and its fields."""
+    logger: FilteringBoundLogger = structlog.get_logger()
+    return logger
+
+
+def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
+    """Send the log of this process to `stream` (default: standard error) as the settings say."""
+    out = sys.stderr if stream is None else stream
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    processors: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        redactor(settings.redact),
+    ]
+    if settings.format == "json" or (settings.format == "auto" and not out.isatty()):
+        processors += [structlog.processors.format_exc_info, _json_line]
+    else:
+        processors.append(structlog.dev.ConsoleRenderer(colors=out.isatty(), sort_keys=False))
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: _Sink(out),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(handlers=[_FromStandardLibrary()], level=max(level, logging.WARNING), force=True)
+    logging.captureWarnings(capture=True)
+    for name in _LIBRARIES_QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def redactor(attributes_too: bool) -> Processor:
+    """Make the processor that hides secrets always, and attributes when `attributes_too`."""
+
+    def hidden(name: str) -> bool:
+        plain = name.lower().replace("_", "").replace("-", "")
+        return bool(_SECRET.search(plain)) or (attributes_too and bool(_ATTRIBUTES.search(plain)))
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, str):
+            return _USER_INFO.sub(f"{REDACTED}@", value) if "://" in value else value
+        if isinstance(value, dict):
+            return {k: REDACTED if hidden(str(k)) else clean(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [clean(item) for item in value]
+        return value
+
+    def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        for name, value in event.items():
+            event[name] = REDACTED if hidden(name) else clean(value)
+        return event
+
+    return redact
+
+
+def _json_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    line = {"timestamp": event.pop("timestamp", None), "level": event.pop("level", None), **event}
+    try:
+        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # orjson refuses lone surrogates and integers above 64 bits
+        return json.dumps(line, default=str)
+
+
+class _Sink:
+    """Writes lines and survives a stream that is gone: a full disk must not stop routing."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def msg(self, line: str) -> None:
+        try:
+            self._out.write(line + "\n")
+            self._out.flush()
+        except (OSError, ValueError):
+            return
+
+    debug = info = warning = error = critical = exception = log = msg
+
+
+class _FromStandardLibrary(logging.Handler):
+    """Turns records of standard loggers into events."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logger = get_logger()
+        write: Callable[..., Any] = logger.error if record.levelno >= logging.ERROR else logger.warning
+        write(
+            "library.message",
+            library=record.name,
+            message=record.getMessage(),
+            exc_info=record.exc_info or None,
+        )

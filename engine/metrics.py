@@ -1,0 +1,83 @@
+"""What the daemon counts and times, for Prometheus.
+
+Plain objects of one registry; labels are few and bounded (never a SID). Durations are in seconds, as
+Prometheus wants them.
+"""
+
+from collections.abc import Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+from engine import __version__
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+REGISTRY = CollectorRegistry()
+for collector in (ProcessCollector, PlatformCollector, GCCollector):
+    collector(registry=REGISTRY)
+
+_FAST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_CALLBACK_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15)
+_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+
+INFO = Gauge("pointsman_info", "Always 1; the label tells the version", ["version"], registry=REGISTRY)
+INFO.labels(__version__).set(1)
+
+INBOX_COMMANDS = Gauge("pointsman_inbox_commands", "Commands waiting in all inboxes", registry=REGISTRY)
+INBOX_REFUSED = Counter("pointsman_inbox_refused", "Commands refused by a full inbox", registry=REGISTRY)
+BATCH_COMMANDS = Histogram(
+    "pointsman_batch_commands", "Commands per batch", buckets=_SIZES, registry=REGISTRY
+)
+COMMIT_SECONDS = Histogram(
+    "pointsman_commit_seconds", "Time to make a batch durable", buckets=_FAST_S, registry=REGISTRY
+)
+COMMIT_FAILURES = Counter(
+    "pointsman_commit_failures", "Batches that were not committed", ["reason"], registry=REGISTRY
+)
+"""reason: unavailable, fenced, error."""
+
+WORKSPACES = Gauge("pointsman_workspaces", "Workspaces owned by this daemon", registry=REGISTRY)
+LEASES_LOST = Counter("pointsman_leases_lost", "Workspaces whose lease was lost", registry=REGISTRY)
+TASKS = Gauge("pointsman_tasks", "Open tasks by state", ["state"], registry=REGISTRY)
+RESERVATIONS = Counter("pointsman_reservations", "Reservations by outcome", ["outcome"], registry=REGISTRY)
+"""outcome: created, accepted, rejected, timeout, canceled, rescinded, wrapping, completed."""
+
+CALLBACK_SECONDS = Histogram(
+    "pointsman_callback_seconds", "Time a callback took", ["kind"], buckets=_CALLBACK_S, registry=REGISTRY
+)
+"""kind: assignment, event."""
+CALLBACKS = Counter("pointsman_callbacks", "Callbacks by outcome", ["kind", "outcome"], registry=REGISTRY)
+"""outcome: delivered, failed, dropped."""
+CALLBACKS_PENDING = Gauge(
+    "pointsman_callbacks_pending", "Callbacks waiting or under way", ["kind"], registry=REGISTRY
+)
+
+REQUEST_SECONDS = Histogram(
+    "pointsman_request_seconds",
+    "Time from request to answer",
+    ["method", "route", "status"],
+    buckets=_FAST_S,
+    registry=REGISTRY,
+)
+DATABASE_UP = Gauge("pointsman_database_up", "1 while the database answers", registry=REGISTRY)
+
+
+def count_tasks(before: Mapping[str, int], after: Mapping[str, int]) -> None:
+    """Move the gauge of open tasks from what a workspace had to what it has now, both by state."""
+    for state in before.keys() | after.keys():
+        change = after.get(state, 0) - before.get(state, 0)
+        if change:
+            TASKS.labels(state).inc(change)
+
+
+def render() -> bytes:
+    """Return all metrics in the text format, of type CONTENT_TYPE."""
+    return generate_latest(REGISTRY)
