@@ -43,12 +43,17 @@ def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
         redactor(settings.redact),
     ]
     if settings.format == "json" or (settings.format == "auto" and not out.isatty()):
-        processors += [structlog.processors.format_exc_info, _json_line]
+        processors.append(_json_line)
     else:
-        processors.append(structlog.dev.ConsoleRenderer(colors=out.isatty(), sort_keys=False))
+        processors.append(
+            structlog.dev.ConsoleRenderer(
+                colors=out.isatty(), sort_keys=False, exception_formatter=structlog.dev.plain_traceback
+            )
+        )
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -86,7 +91,7 @@ def redactor(attributes_too: bool) -> Processor:
 
 
 def _json_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    line = {"timestamp": event.pop("timestamp", None), "level": event.pop("level", None), **event}
+    line = {name: event.pop(name, None) for name in ("timestamp", "level", "event")} | event
     try:
         return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # orjson refuses lone surrogates and integers above 64 bits
