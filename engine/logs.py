@@ -91,7 +91,8 @@ def redactor(attributes_too: bool) -> Processor:
 
 
 def _json_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    line = {name: event.pop(name, None) for name in ("timestamp", "level", "event")} | event
+    first = {name: event.pop(name, None) for name in ("timestamp", "level", "event")}
+    line = {**first, **event}
     try:
         return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # orjson refuses lone surrogates and integers above 64 bits
