@@ -161,8 +161,14 @@ class RoutingSettings(_Section):
     """How long a task is kept from a worker who let it go; doubles each time."""
     refusal_backoff_max_ms: Annotated[Int, Field(ge=0)] = 60_000
     """Longest such back-off."""
-    eligibility_classes_max: Count = 10_000
-    """Most eligibility classes kept per workspace before idle ones are dropped."""
+    activities_max: Count = 100
+    """Most activities in a workspace."""
+    idle_classes_max: Count = 4_096
+    """Eligibility classes without waiting tasks that are kept for the next task of their kind."""
+    bindings_per_target_max: Count = 16_384
+    """Bound target expressions remembered per workflow target."""
+    ready_scan_max: Count = 64
+    """Up to so many ready workers are compared directly; beyond, the idle line is walked."""
     attributes_chars_max: Count = 4_096
     """Longest attributes of a task or a worker, white space counted."""
     workflow_configuration_bytes_max: Count = 1_038_576
@@ -194,15 +200,26 @@ class RuntimeSettings(_Section):
     """How long before expiry the owner stops writing."""
     commit_slow_ms: Count = 250
     """A commit slower than this is logged."""
+    commit_timeout_s: Seconds = 5.0
+    """After this a commit counts as failed with an unknown outcome, and the workspace is loaded again."""
+    reload_backoff_min_s: Seconds = 0.05
+    """First pause before a workspace is loaded again; doubles with every failure."""
+    reload_backoff_max_s: Seconds = 2.0
+    """Longest pause before a workspace is loaded again."""
     load_concurrency_max: Count = 4
     """How many workspaces are loaded at the same time."""
+    discovery_interval_s: Seconds = 15.0
+    """Pause between two looks for workspaces made by another node."""
 
     @model_validator(mode="after")
-    def _renewed_in_time(self) -> Self:
-        if self.lease_renew_s + self.lease_margin_s >= self.lease_ttl_s:
+    def _distrusts_itself_in_time(self) -> Self:
+        if self.lease_renew_s + self.commit_timeout_s >= self.lease_ttl_s - self.lease_margin_s:
             raise ValueError(
-                "runtime.lease_renew_s + runtime.lease_margin_s must be less than runtime.lease_ttl_s"
+                "runtime.lease_renew_s + runtime.commit_timeout_s must be less than "
+                "runtime.lease_ttl_s - runtime.lease_margin_s, so that no write outlives its lease"
             )
+        if self.reload_backoff_min_s > self.reload_backoff_max_s:
+            raise ValueError("runtime.reload_backoff_min_s must not exceed runtime.reload_backoff_max_s")
         return self
 
 
