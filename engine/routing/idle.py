@@ -1,4 +1,4 @@
-"""The idle line of a task channel: its ready workers, longest since their last reservation first."""
+"""The idle line: ready workers, longest since their last reservation first (behaviour §4, OQ-4)."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ IdleKey = tuple[int, int]
 
 
 class IdleLine:
-    """Ready workers of one channel in the order of selection (behaviour §4, OQ-4)."""
+    """Ready workers in the order of selection."""
 
     __slots__ = ("_keys", "_line")
 

@@ -1,0 +1,88 @@
+"""The end of a task: completed, canceled, deleted, and what happens to its reservations then (behaviour §2)."""
+
+from engine.routing.board import Board
+from engine.routing.deadlines import Due
+from engine.routing.effects import Kind
+from engine.routing.entities import Reservation, ReservationStatus, Task, TaskStatus
+from engine.routing.records import record_task
+from engine.routing.reservations import set_status
+from engine.routing.states import OPEN_TASK, move_task
+
+_TASK_DEADLINES = (Due.TASK_TTL, Due.STEP, Due.ASSIGNED_TOO_LONG, Due.OFFER_AGAIN, Due.TIME_OF_DAY)
+
+
+def cancel_task(board: Board, task: Task, reason: str | None, now_ms: int) -> None:
+    """Cancel a pending or reserved task; its open reservations are canceled with it."""
+    task.reason = reason
+    move_task(task, TaskStatus.CANCELED, now_ms)
+    task.version += 1
+    stop_waiting(board, task)
+    record_task(board.state, "task.canceled", task, now_ms)
+    end_reservations(board, task, ReservationStatus.CANCELED, now_ms)
+    _finish(board, task, now_ms)
+
+
+def complete_task(board: Board, task: Task, reason: str | None, now_ms: int) -> None:
+    """Complete an assigned or wrapping task and its reservation."""
+    if reason is not None:
+        task.reason = reason
+    move_task(task, TaskStatus.COMPLETED, now_ms)
+    task.version += 1
+    record_task(board.state, "task.completed", task, now_ms)
+    end_reservations(board, task, ReservationStatus.COMPLETED, now_ms)
+    _finish(board, task, now_ms)
+
+
+def delete_task(board: Board, task: Task, event_type: str, now_ms: int) -> None:
+    """Delete a task in any state: pending reservations are canceled, accepted ones completed."""
+    stop_waiting(board, task)
+    for reservation in in_order(task):
+        pending = reservation.status is ReservationStatus.PENDING
+        end = ReservationStatus.CANCELED if pending else ReservationStatus.COMPLETED
+        set_status(board, reservation, end, now_ms)
+    record_task(board.state, event_type, task, now_ms)
+    board.state.remove(Kind.TASK, task.sid)
+    forget_task(board, task)
+
+
+def stop_waiting(board: Board, task: Task) -> None:
+    """Take a task out of its waiting line."""
+    board.eligibility.remove_task(task.sid)
+    board.entered.pop(task.sid, None)
+    board.state.deadlines.cancel(Due.TIME_OF_DAY, task.sid)
+    board.state.deadlines.cancel(Due.OFFER_AGAIN, task.sid)
+
+
+def end_reservations(board: Board, task: Task, status: ReservationStatus, now_ms: int) -> None:
+    """End every open reservation of a task in the order they were made."""
+    for reservation in in_order(task):
+        set_status(board, reservation, status, now_ms)
+
+
+def in_order(task: Task) -> list[Reservation]:
+    """Return the open reservations of a task, oldest first."""
+    return sorted(task.reservations.values(), key=lambda reservation: reservation.sequence)
+
+
+def forget_task(board: Board, task: Task) -> None:
+    """Drop a task from memory; its row stays."""
+    for what in (*_TASK_DEADLINES, Due.FINISHED_EVICTION):
+        board.state.deadlines.cancel(what, task.sid)
+    del board.state.tasks[task.sid]
+
+
+def adopt_finished_task(board: Board, task: Task) -> None:
+    """Take a finished task into memory until it leaves the API, unless it is there already."""
+    state = board.state
+    if task.sid in state.tasks or task.status in OPEN_TASK or task.date_finished_ms is None:
+        return
+    state.tasks[task.sid] = task
+    until_ms = task.date_finished_ms + state.limits.finished_task_retention_s * 1000
+    state.deadlines.set(Due.FINISHED_EVICTION, task.sid, until_ms)
+
+
+def _finish(board: Board, task: Task, now_ms: int) -> None:
+    task.date_finished_ms = now_ms
+    task.step_deadline_ms = None
+    board.state.put_task(task)
+    forget_task(board, task)

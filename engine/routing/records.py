@@ -1,0 +1,151 @@
+"""The data of events: which fields an event of each kind carries (behaviour §9).
+
+Keys are the snake_case of the callback's fields; every value is text. A field without a value is left out.
+"""
+
+from engine.routing.capacity import in_use
+from engine.routing.entities import (
+    Activity,
+    Reservation,
+    Task,
+    TaskChannel,
+    TaskQueue,
+    TaskStatus,
+    Worker,
+    WorkerChannel,
+    Workflow,
+)
+from engine.routing.state import WorkspaceState
+
+Data = dict[str, str]
+
+
+def task_data(state: WorkspaceState, task: Task, now_ms: int) -> Data:
+    """Return the Task* group and the SIDs and names of where the task stands."""
+    channel = state.task_channels.get(task.task_channel_sid)
+    data = {
+        "task_sid": task.sid,
+        "task_attributes": task.attributes,
+        "task_age": str((now_ms - task.date_created_ms) // 1000),
+        "task_priority": str(task.priority),
+        "task_assignment_status": str(task.status),
+        "task_version": str(task.version),
+        "task_date_created": str(task.date_created_ms // 1000),
+        "task_virtual_start_time": str(task.virtual_start_ms // 1000),
+        "task_ignore_capacity": "true" if task.ignore_capacity else "false",
+        "task_channel_sid": task.task_channel_sid,
+        "task_channel_unique_name": channel.unique_name if channel else "",
+    }
+    if task.reason is not None and task.status is TaskStatus.CANCELED:
+        data["task_canceled_reason"] = task.reason
+    elif task.reason is not None:
+        data["task_completed_reason"] = task.reason
+    if task.task_queue_entered_ms is not None:
+        data["task_queue_entered_date"] = str(task.task_queue_entered_ms // 1000)
+    if task.task_queue_sid is not None:
+        data["task_queue_sid"] = task.task_queue_sid
+        if (queue := state.task_queues.get(task.task_queue_sid)) is not None:
+            data["task_queue_name"] = queue.friendly_name
+            data["task_queue_target_expression"] = queue.target_workers
+    if task.workflow_sid is not None:
+        data["workflow_sid"] = task.workflow_sid
+        if (workflow := state.workflows.get(task.workflow_sid)) is not None:
+            data["workflow_name"] = workflow.friendly_name
+    if task.routing_target is not None:
+        data["task_routing_target"] = task.routing_target
+    return data
+
+
+def worker_data(state: WorkspaceState, worker: Worker) -> Data:
+    """Return the Worker* group."""
+    activity = state.activities.get(worker.activity_sid)
+    return {
+        "worker_sid": worker.sid,
+        "worker_name": worker.friendly_name,
+        "worker_attributes": worker.attributes,
+        "worker_activity_sid": worker.activity_sid,
+        "worker_activity_name": activity.friendly_name if activity else "",
+        "worker_version": str(worker.version),
+    }
+
+
+def reservation_data(
+    state: WorkspaceState, reservation: Reservation, task: Task, worker: Worker, now_ms: int
+) -> Data:
+    """Return the fields of a reservation event: its task, its worker, its channel's figures."""
+    channel = worker.channels[reservation.task_channel_sid]
+    return {
+        **task_data(state, task, now_ms),
+        **worker_data(state, worker),
+        "reservation_sid": reservation.sid,
+        "reservation_version": str(reservation.version),
+        "reservation_timeout": str(reservation.timeout_s),
+        "worker_channel_capacity": str(channel.configured_capacity),
+        "worker_channel_consumed_capacity": str(in_use(channel)),
+    }
+
+
+def worker_channel_data(state: WorkspaceState, worker: Worker, channel: WorkerChannel) -> Data:
+    """Return the fields of a capacity or channel availability event."""
+    return {
+        **worker_data(state, worker),
+        "worker_channel_available": "true" if channel.available else "false",
+        "worker_channel_available_capacity": str(max(channel.configured_capacity - in_use(channel), 0)),
+        "worker_channel_task_count": str(channel.accepted),
+        "task_channel_sid": channel.task_channel_sid,
+        "task_channel_unique_name": state.task_channels[channel.task_channel_sid].unique_name,
+    }
+
+
+def activity_data(activity: Activity) -> Data:
+    """Return the fields of an activity event."""
+    return {
+        "activity_sid": activity.sid,
+        "activity_name": activity.friendly_name,
+        "activity_available": "true" if activity.available else "false",
+    }
+
+
+def task_channel_data(channel: TaskChannel) -> Data:
+    """Return the fields of a task channel event."""
+    return {
+        "task_channel_sid": channel.sid,
+        "task_channel_name": channel.friendly_name,
+        "task_channel_unique_name": channel.unique_name,
+        "task_channel_optimized_routing": "true" if channel.channel_optimized_routing else "false",
+    }
+
+
+def task_queue_data(queue: TaskQueue) -> Data:
+    """Return the fields of a queue event."""
+    return {
+        "task_queue_sid": queue.sid,
+        "task_queue_name": queue.friendly_name,
+        "task_queue_target_expression": queue.target_workers,
+    }
+
+
+def workflow_data(workflow: Workflow) -> Data:
+    """Return the fields of a workflow event."""
+    return {"workflow_sid": workflow.sid, "workflow_name": workflow.friendly_name}
+
+
+def workspace_data(state: WorkspaceState) -> Data:
+    """Return the fields of a workspace event."""
+    return {"workspace_sid": state.workspace.sid, "workspace_name": state.workspace.friendly_name}
+
+
+def record_task(state: WorkspaceState, event_type: str, task: Task, now_ms: int) -> None:
+    """Record an event about a task; the description says what happened in its type's own words."""
+    data = task_data(state, task, now_ms)
+    state.record(event_type, task.sid, f"Task {task.sid}: {event_type}", data, now_ms)
+
+
+def record_reservation(
+    state: WorkspaceState, event_type: str, reservation: Reservation, now_ms: int
+) -> None:
+    """Record an event about a reservation whose task and worker are in memory."""
+    task = state.tasks[reservation.task_sid]
+    worker = state.workers[reservation.worker_sid]
+    data = reservation_data(state, reservation, task, worker, now_ms)
+    state.record(event_type, reservation.sid, f"Reservation {reservation.sid}: {event_type}", data, now_ms)
