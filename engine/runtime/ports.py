@@ -32,6 +32,9 @@ class Store(Protocol):
     async def workspace_sids(self) -> list[str]:
         """All workspaces that are not deleted."""
 
+    async def ping(self) -> None:
+        """Return when the database answered; raises StoreUnavailable when it does not."""
+
 
 class LeaseStore(Protocol):
     """The lease rows. Expiry is by the database's clock."""

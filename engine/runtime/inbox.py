@@ -1,0 +1,73 @@
+"""The bounded queue of commands in front of one workspace loop."""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine import metrics
+from engine.errors import Overloaded
+from engine.routing.commands import Command
+
+
+@dataclass(slots=True, eq=False)
+class Envelope:
+    """One command on its way through a loop.
+
+    `future` gets the core's answer or its refusal after the commit. `context` holds the log context of
+    the caller, so that what the command caused can be logged with the request that caused it.
+    """
+
+    command: Command
+    future: asyncio.Future[Any]
+    enqueued_ms: int
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+    def resolve(self, result: object) -> None:
+        """Answer the caller, unless it has gone away."""
+        if not self.future.done():
+            self.future.set_result(result)
+
+    def refuse(self, error: Exception) -> None:
+        """Answer the caller with an error, unless it has gone away."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class Inbox:
+    """First in, first out, at most `commands_max`; `wakeup` is set whenever something was put.
+
+    A consumer clears `wakeup` and looks only then, so that nothing put in between is overlooked.
+    """
+
+    __slots__ = ("_commands_max", "_waiting", "wakeup")
+
+    def __init__(self, commands_max: int) -> None:
+        self._commands_max = commands_max
+        self._waiting: deque[Envelope] = deque()
+        self.wakeup = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, *envelopes: Envelope) -> None:
+        """Queue the envelopes next to each other, or none of them: raises Overloaded at once when full."""
+        if len(self._waiting) + len(envelopes) > self._commands_max:
+            metrics.INBOX_REFUSED.inc(len(envelopes))
+            raise Overloaded(f"{self._commands_max} commands are waiting for this workspace")
+        self._waiting.extend(envelopes)
+        metrics.INBOX_COMMANDS.inc(len(envelopes))
+        self.wakeup.set()
+
+    def take(self, commands_max: int) -> list[Envelope]:
+        """Take everything that waits, up to `commands_max`, oldest first."""
+        taken = [self._waiting.popleft() for _ in range(min(commands_max, len(self._waiting)))]
+        if taken:
+            metrics.INBOX_COMMANDS.dec(len(taken))
+        return taken
+
+    def refuse_all(self, error: Exception) -> None:
+        """Answer everything that waits with `error`."""
+        for envelope in self.take(len(self._waiting)):
+            envelope.refuse(error)

@@ -1,0 +1,63 @@
+"""From the rows of a workspace to a live core."""
+
+import asyncio
+from dataclasses import dataclass
+
+from engine.clock import Clock
+from engine.routing.core import WorkspaceCore
+from engine.routing.effects import AssignmentCallback
+from engine.routing.limits import RoutingLimits
+from engine.runtime.ports import Store
+from engine.sids import SidFactory
+
+
+@dataclass(slots=True, frozen=True)
+class Loaded:
+    """A core as its rows describe it, and the callbacks whose outcome was never committed."""
+
+    core: WorkspaceCore
+    callbacks: list[AssignmentCallback]
+
+
+class Loader:
+    """Makes cores: new ones, and from committed rows at start and after every failed or unknown commit.
+
+    Args:
+        store: where the rows are.
+        new_sid: mints the SIDs of what the core creates.
+        clock: milliseconds since the epoch.
+        routing_limits: what the core decides by.
+        concurrency_max: workspaces that load at the same time; the others wait for their turn.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        new_sid: SidFactory,
+        clock: Clock,
+        routing_limits: RoutingLimits,
+        concurrency_max: int,
+    ) -> None:
+        self.new_sid = new_sid
+        self.clock = clock
+        self.routing_limits = routing_limits
+        self._store = store
+        self._slots = asyncio.Semaphore(concurrency_max)
+
+    async def load(self, workspace_sid: str) -> Loaded | None:
+        """Read and rebuild one workspace; None when it does not exist. Raises StoreUnavailable."""
+        async with self._slots:
+            rows = await self._store.load(workspace_sid)
+            if rows is None:
+                return None
+            callbacks = list(rows.callbacks)
+            core = WorkspaceCore.load(
+                rows, new_sid=self.new_sid, now_ms=self.clock(), limits=self.routing_limits
+            )
+            return Loaded(core, callbacks)
+
+    async def account_of(self, workspace_sid: str) -> str | None:
+        """Read whose workspace it is; None when it does not exist. Raises StoreUnavailable."""
+        async with self._slots:
+            rows = await self._store.load(workspace_sid)
+            return None if rows is None else rows.workspace.account_sid

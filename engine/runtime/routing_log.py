@@ -1,0 +1,87 @@
+"""The log of committed routing facts: one event per fact, named as the event type is named.
+
+What is logged comes from the committed changes only, so a line in the log is a fact. Attributes never are:
+the fields are SIDs, names of states and durations.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from engine.logs import get_logger
+from engine.routing.effects import Changes, Event
+from engine.routing.entities import Workspace
+from engine.runtime.inbox import Envelope
+
+log = get_logger()
+
+_SIDS = ("task_sid", "worker_sid", "reservation_sid", "task_queue_sid", "workflow_sid", "task_channel_sid")
+
+Context = Mapping[str, Any]
+
+
+def log_committed(workspace: Workspace, changes: Changes, envelopes: Sequence[Envelope]) -> None:
+    """Log every event and warning of a durable batch, with the context of the call that caused it."""
+    if changes.warnings and log.is_enabled_for(logging.WARNING):
+        _log_warnings(workspace, changes)
+    if changes.events and log.is_enabled_for(logging.INFO):
+        _log_events(workspace, changes, envelopes)
+
+
+def _log_warnings(workspace: Workspace, changes: Changes) -> None:
+    for warning in changes.warnings:
+        log.warning(
+            "routing.warning",
+            account_sid=workspace.account_sid,
+            workspace_sid=workspace.sid,
+            code=warning.code,
+            detail=warning.message,
+            **_present(
+                task_sid=warning.task_sid, worker_sid=warning.worker_sid, workflow_sid=warning.workflow_sid
+            ),
+        )
+
+
+def _log_events(workspace: Workspace, changes: Changes, envelopes: Sequence[Envelope]) -> None:
+    contexts = dict(_addressed(envelopes))
+    for event in changes.events:
+        fields = {
+            **contexts.get(event.resource_sid, {}),
+            "account_sid": workspace.account_sid,
+            "workspace_sid": workspace.sid,
+            "sequence": event.sequence,
+            **_subjects(event),
+            **_durations(event, changes),
+        }
+        log.info(event.event_type, **fields)
+
+
+def _addressed(envelopes: Sequence[Envelope]) -> Iterator[tuple[str, Context]]:
+    """The log contexts by the SID that their command is about."""
+    for envelope in envelopes:
+        sid = getattr(envelope.command, "sid", None) or getattr(envelope.command, "reservation_sid", None)
+        if sid is not None and envelope.context:
+            yield sid, envelope.context
+
+
+def _subjects(event: Event) -> dict[str, str]:
+    sids = {name: sid for name in _SIDS if (sid := getattr(event, name)) is not None}
+    if event.resource_sid not in sids.values():
+        sids["resource_sid"] = event.resource_sid
+    return sids
+
+
+def _durations(event: Event, changes: Changes) -> dict[str, int]:
+    """How long the task has existed and how long the reservation was open when the event happened."""
+    durations = {}
+    task = changes.tasks.get(event.task_sid or "")
+    if task is not None:
+        durations["task_age_ms"] = event.event_date_ms - task.date_created_ms
+    reservation = changes.reservations.get(event.reservation_sid or "")
+    if reservation is not None and event.event_type != "reservation.created":
+        durations["reservation_age_ms"] = event.event_date_ms - reservation.date_created_ms
+    return durations
+
+
+def _present(**fields: str | None) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if value is not None}

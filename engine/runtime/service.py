@@ -1,0 +1,223 @@
+"""What the rest of the system calls: commands in, committed answers out."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from engine.clock import Clock, wall_clock_ms
+from engine.errors import StoreUnavailable, Unavailable, WorkspaceNotFound
+from engine.routing.commands import AdoptFinishedTask, Command, DeleteTask, UpdateReservation, UpdateTask
+from engine.routing.core import WorkspaceCore
+from engine.routing.entities import Reservation, TaskOrder
+from engine.routing.errors import NotFound
+from engine.routing.limits import RoutingLimits
+from engine.routing.states import OPEN_RESERVATION, finished_reservation_refusal
+from engine.routing.views import WorkspaceView
+from engine.runtime.lease import LeaseKeeper
+from engine.runtime.limits import RuntimeLimits
+from engine.runtime.loader import Loader
+from engine.runtime.ports import LeaseStore, Publisher, Store
+from engine.runtime.workspace_loop import State, WorkspaceLoop
+from engine.runtime.workspaces import Workspaces
+from engine.sids import SidFactory, time_ordered_sids
+
+
+class RoutingService:
+    """The front of the runtime: finds the workspace's loop and waits for the commit.
+
+    Args:
+        store: committed rows of all workspaces.
+        lease_store: the lease rows.
+        publisher: is told of every committed batch.
+        owner: the name of this process among the owners; the same name takes its leases back at once, so
+            two processes that run at the same time must have different ones.
+        limits: sizes and times of the loops.
+        routing_limits: what the cores decide by.
+        new_sid: mints SIDs.
+        clock: milliseconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        lease_store: LeaseStore,
+        publisher: Publisher,
+        *,
+        owner: str,
+        limits: RuntimeLimits | None = None,
+        routing_limits: RoutingLimits | None = None,
+        new_sid: SidFactory | None = None,
+        clock: Clock = wall_clock_ms,
+    ) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._limits = limits or RuntimeLimits()
+        self._clock = clock
+        self._new_sid = new_sid or time_ordered_sids()
+        self._leases = LeaseKeeper(lease_store, owner, self._limits)
+        self._loader = Loader(
+            store, self._new_sid, clock, routing_limits or RoutingLimits(), self._limits.load_concurrency_max
+        )
+        self._workspaces = Workspaces(store, self._loader, self._leases, publisher, self._limits)
+        self._started = False
+
+    async def start(self) -> None:
+        """Serve every workspace; returns when each was tried once. Raises StoreUnavailable."""
+        self._leases.start()
+        try:
+            await self._workspaces.start()
+        except BaseException:
+            await self._leases.stop()
+            raise
+        self._started = True
+
+    async def stop(self) -> None:
+        """Finish the batches, give up the leases. Afterwards every submission raises Unavailable."""
+        self._started = False
+        await self._workspaces.stop()
+        await self._leases.stop()
+
+    async def ready(self) -> bool:
+        """Tell whether the database answers and every workspace is served here."""
+        if not self._started or any(loop.state is not State.SERVING for loop in self._workspaces):
+            return False
+        try:
+            async with asyncio.timeout(self._limits.commit_timeout_s):
+                await self._store.ping()
+        except (StoreUnavailable, TimeoutError):
+            return False
+        return True
+
+    def loops(self) -> Iterable[WorkspaceLoop]:
+        """Return the loops of all known workspaces, for metrics."""
+        return self._workspaces
+
+    def account_of(self, workspace_sid: str) -> str | None:
+        """Return the account of a workspace, or None when this process knows no such workspace."""
+        loop = self._workspaces.find(workspace_sid)
+        return None if loop is None else loop.account_sid
+
+    async def create_workspace(
+        self,
+        account_sid: str,
+        *,
+        friendly_name: str,
+        event_callback_url: str = "",
+        events_filter: str | None = None,
+        multi_task_enabled: bool = True,
+        prioritize_queue_order: TaskOrder = TaskOrder.FIFO,
+        template: str = "NONE",
+    ) -> WorkspaceView:
+        """Create a workspace with the defaults of `template` and serve it.
+
+        Raises RoutingError when a value is refused, Unavailable when the database did not answer.
+        """
+        if not self._started:
+            raise Unavailable("this node is not serving")
+        core = WorkspaceCore.create(
+            self._new_sid("WS"),
+            account_sid,
+            friendly_name=friendly_name,
+            event_callback_url=event_callback_url,
+            events_filter=events_filter,
+            multi_task_enabled=multi_task_enabled,
+            prioritize_queue_order=prioritize_queue_order,
+            template=template,
+            new_sid=self._new_sid,
+            now_ms=self._clock(),
+            limits=self._loader.routing_limits,
+        )
+        return await self._commit_new(core)
+
+    async def submit(self, account_sid: str, workspace_sid: str, command: Command) -> Any:
+        """Carry out a command and return its view (or None) once it is durable.
+
+        Finished tasks and reservations that are still visible are addressed as if they were live.
+
+        Raises RoutingError when it is refused, WorkspaceNotFound when the account has no such workspace,
+        Overloaded when too much waits, Unavailable when it was not or perhaps not carried out.
+        """
+        loop = self._workspaces.find(workspace_sid)
+        if loop is None or loop.account_sid not in {account_sid, None}:
+            raise WorkspaceNotFound(f"workspace {workspace_sid} was not found")
+        (answer,) = loop.submit(command)
+        try:
+            return await answer
+        except NotFound as missing:
+            return await self._among_finished(loop, command, missing)
+
+    async def submit_internal(self, workspace_sid: str, command: Command) -> Any:
+        """Carry out a command of the system itself, such as the answer of a callback; raises as `submit`."""
+        loop = self._workspaces.find(workspace_sid)
+        if loop is None:
+            raise WorkspaceNotFound(f"workspace {workspace_sid} was not found")
+        (answer,) = loop.submit(command)
+        return await answer
+
+    async def _commit_new(self, core: WorkspaceCore) -> WorkspaceView:
+        view = core.view()
+        changes = core.take_changes()
+        loop = self._workspaces.make_loop(core.workspace.sid)
+        asked_s = self._leases.now_s()
+        try:
+            async with asyncio.timeout(self._limits.commit_timeout_s):
+                lease = await self._store.create_workspace(
+                    self._leases.owner, self._limits.lease_ttl_s, changes
+                )
+        except (StoreUnavailable, TimeoutError) as error:
+            raise Unavailable("it is unknown whether the workspace was created") from error
+        self._leases.adopt(lease, asked_s, loop.wake)
+        loop.adopt(core, lease)
+        self._workspaces.run(loop)
+        self._publisher.committed(core.workspace, changes)
+        return view
+
+    async def _among_finished(self, loop: WorkspaceLoop, command: Command, missing: NotFound) -> Any:
+        """Answer a command whose target is not live any more, from the rows of finished ones."""
+        try:
+            if isinstance(command, UpdateReservation):
+                raise await self._reservation_refusal(loop.workspace_sid, command, missing)
+            if isinstance(command, UpdateTask | DeleteTask) and missing.kind == "Task":
+                return await self._on_finished_task(loop, command, missing)
+        except StoreUnavailable as error:
+            raise Unavailable("the database does not answer") from error
+        raise missing
+
+    async def _on_finished_task(
+        self, loop: WorkspaceLoop, command: UpdateTask | DeleteTask, missing: NotFound
+    ) -> Any:
+        task = await self._store.finished_task(loop.workspace_sid, command.sid, self._visible_after_ms())
+        if task is None:
+            raise missing
+        adopted, answer = loop.submit(AdoptFinishedTask(task), command)
+        await asyncio.wait([adopted, answer])
+        await adopted
+        return await answer
+
+    async def _reservation_refusal(
+        self, workspace_sid: str, command: UpdateReservation, missing: NotFound
+    ) -> Exception:
+        reservation = await self._store.reservation(workspace_sid, command.sid)
+        if reservation is None or reservation.status in OPEN_RESERVATION:
+            return missing
+        if not _addressed_by_its_route(command, reservation):
+            return NotFound("Reservation", command.sid)
+        if not await self._task_visible(workspace_sid, reservation.task_sid):
+            return missing
+        return finished_reservation_refusal(reservation, command.status)
+
+    async def _task_visible(self, workspace_sid: str, task_sid: str) -> bool:
+        """Tell whether the task of an existing reservation row can be seen; only old finished ones cannot."""
+        task = await self._store.finished_task(workspace_sid, task_sid, 0)
+        if task is None or task.date_finished_ms is None:
+            return True
+        return task.date_finished_ms > self._visible_after_ms()
+
+    def _visible_after_ms(self) -> int:
+        return self._clock() - self._limits.finished_task_retention_s * 1000
+
+
+def _addressed_by_its_route(command: UpdateReservation, reservation: Reservation) -> bool:
+    if command.task_sid is not None:
+        return command.task_sid == reservation.task_sid
+    return command.worker_sid == reservation.worker_sid

@@ -1,0 +1,371 @@
+"""The one writer of one workspace.
+
+Theory of operation
+-------------------
+A workspace is served by exactly one task, and that task strictly alternates three steps:
+
+    apply     read the clock once; fire the deadlines that are due; hand over each waiting command; match
+    commit    write everything that changed in one transaction, fenced by the epoch of the lease
+    publish   answer the callers, log the facts, give the batch to the publisher
+
+Between two commits there is one version of the state, the core's, and nothing of it is visible: a caller is
+answered, even with a refusal, only after the batch that its command was part of is durable. So answers come
+in the order of the commands, and whatever was said survives a crash. What arrives during a commit waits in
+the inbox and makes the next batch; batches grow by load, never by waiting. A batch that changed nothing is
+answered without the database.
+
+The rows are the truth and the core is a cache of them. Whenever the two might differ, because a commit
+failed, hung, or ended in an unknown way, because another owner fenced us out, because the lease can no longer
+be trusted, or because the core broke one of its invariants, there is one way out: refuse whoever waits (the
+outcome is unknown), drop the core, take the lease again under a new epoch, and load from rows, with growing
+pauses. While that lasts every submission is refused at once. Nothing outside has to bring the loop back.
+
+Order inside a batch: due deadlines come before commands, since they were due before the commands were taken
+in; while more deadlines are due than one batch may fire, no command is taken.
+
+The loop ends when its workspace was deleted, when its rows are gone, or when it is stopped; then it gives the
+lease up and refuses what is left.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+import structlog
+
+from engine import metrics
+from engine.clock import Clock
+from engine.errors import Fenced, PointsmanError, StoreUnavailable, Unavailable, WorkspaceNotFound
+from engine.logs import get_logger
+from engine.ownership import Lease
+from engine.routing.commands import Command
+from engine.routing.core import WorkspaceCore
+from engine.runtime.batch import Batch, CoreBroken
+from engine.runtime.inbox import Envelope, Inbox
+from engine.runtime.lease import LeaseKeeper
+from engine.runtime.limits import RuntimeLimits
+from engine.runtime.loader import Loader
+from engine.runtime.measure import LoopMeasure
+from engine.runtime.ports import Publisher, Store
+from engine.runtime.routing_log import log_committed
+
+log = get_logger()
+
+
+class State(Enum):
+    """Where a loop stands; only a serving one takes commands."""
+
+    OPENING = "it is being loaded"
+    HELD_ELSEWHERE = "another node owns it"
+    SERVING = "it is served here"
+    STOPPING = "this node is shutting down"
+    DELETED = "it was deleted"
+
+
+class LeaseExpired(PointsmanError):
+    """Too little is left of the lease to begin another batch."""
+
+
+class WorkspaceLoop:
+    """Serves one workspace from `start` until it is deleted or stopped.
+
+    Args:
+        workspace_sid: whose loop this is.
+        store: where batches are committed.
+        loader: makes a core from rows.
+        leases: holds and renews the lease.
+        publisher: is told of every committed batch.
+        clock: milliseconds since the epoch.
+        limits: sizes and times.
+    """
+
+    def __init__(
+        self,
+        workspace_sid: str,
+        *,
+        store: Store,
+        loader: Loader,
+        leases: LeaseKeeper,
+        publisher: Publisher,
+        clock: Clock,
+        limits: RuntimeLimits,
+    ) -> None:
+        self.workspace_sid = workspace_sid
+        self.account_sid: str | None = None
+        self.state = State.OPENING
+        self.attempted = asyncio.Event()
+        """Set once the first attempt to open has come to a result, good or bad."""
+        self._store = store
+        self._loader = loader
+        self._leases = leases
+        self._publisher = publisher
+        self._clock = clock
+        self._limits = limits
+        self._inbox = Inbox(limits.inbox_commands_max)
+        self._stopping = asyncio.Event()
+        self._core: WorkspaceCore | None = None
+        self._lease: Lease | None = None
+        self._batch = Batch()
+        self._measure = LoopMeasure()
+        self._now_ms = 0
+        self._failures = 0
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def inbox_depth(self) -> int:
+        """How many commands wait."""
+        return len(self._inbox)
+
+    def task_counts(self) -> dict[str, int]:
+        """Return the number of open tasks by status, as of the last batch; empty without a core."""
+        return self._core.counts() if self._core is not None else {}
+
+    def adopt(self, core: WorkspaceCore, lease: Lease) -> None:
+        """Serve from a core that was just created and committed, instead of loading it first."""
+        self._serve_from(core, lease)
+
+    def start(self, on_end: Callable[["WorkspaceLoop"], None]) -> None:
+        """Begin to serve; `on_end` is called once when the loop has ended."""
+        self._task = asyncio.create_task(self._run(), name=f"workspace-{self.workspace_sid}")
+        self._task.add_done_callback(lambda _: on_end(self))
+
+    async def stop(self) -> None:
+        """Finish what waits in the inbox, give up the lease, and return when the loop has ended."""
+        if self.state is not State.DELETED:
+            self.state = State.STOPPING
+        self._stopping.set()
+        self.wake()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def wake(self) -> None:
+        """Make the loop look at its inbox, its deadlines and its lease."""
+        self._inbox.wakeup.set()
+
+    def submit(self, *commands: Command) -> list[asyncio.Future[Any]]:
+        """Queue commands next to each other; each future gets the core's answer after the commit.
+
+        Raises Overloaded when the inbox is full, Unavailable when nothing can be taken now, and
+        WorkspaceNotFound after the workspace was deleted.
+        """
+        if self.state is not State.SERVING:
+            raise self._refusal()
+        loop = asyncio.get_running_loop()
+        context = structlog.contextvars.get_contextvars()
+        now_ms = self._clock()
+        envelopes = [Envelope(command, loop.create_future(), now_ms, context) for command in commands]
+        self._inbox.put(*envelopes)
+        return [envelope.future for envelope in envelopes]
+
+    async def _run(self) -> None:
+        try:
+            while await self._open():
+                if await self._serve():
+                    break
+        finally:
+            self._close()
+        if self._lease is not None:
+            await self._leases.release(self._lease)
+
+    def _close(self) -> None:
+        if self.state is not State.DELETED:
+            self.state = State.STOPPING
+        self._core = None
+        self._measure.closed()
+        self.attempted.set()
+        self._batch.refuse(_unknown_outcome())
+        self._inbox.refuse_all(self._refusal())
+
+    def _refusal(self) -> PointsmanError:
+        if self.state is State.DELETED:
+            return WorkspaceNotFound(f"workspace {self.workspace_sid} was not found")
+        return Unavailable(f"workspace {self.workspace_sid} takes no commands now: {self.state.value}")
+
+    # Opening
+
+    async def _open(self) -> bool:
+        """Take the lease and load, as often as it takes; False when stopped or the rows are gone."""
+        while self._core is None and self.state is not State.DELETED and not self._stopping.is_set():
+            await self._pause()
+            await self._try_to_open()
+            self.attempted.set()
+        return self._core is not None
+
+    async def _pause(self) -> None:
+        pause_s = self._limits.reload_backoff_s(self._failures)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._stopping.wait()
+
+    async def _try_to_open(self) -> None:
+        try:
+            lease = await self._leases.acquire(self.workspace_sid, self.wake)
+            if lease is None:
+                await self._stand_by()
+            else:
+                await self._load(lease)
+        except PointsmanError as error:
+            self._note_failure("workspace.open_failed", error)
+        except Exception as error:
+            log.exception("workspace.broken", workspace_sid=self.workspace_sid)
+            self._note_failure("workspace.open_failed", error)
+
+    async def _stand_by(self) -> None:
+        """Another owner holds the lease: ask again later, and meanwhile know whose workspace it is."""
+        self._failures += 1
+        self._change_state(State.HELD_ELSEWHERE)
+        if self.account_sid is None:
+            self.account_sid = await self._loader.account_of(self.workspace_sid)
+
+    async def _load(self, lease: Lease) -> None:
+        loaded = await self._loader.load(self.workspace_sid)
+        if loaded is None:
+            self.state = State.DELETED
+            await self._leases.release(lease)
+            return
+        self._serve_from(loaded.core, lease)
+        self._publisher.recovered(loaded.core.workspace, loaded.callbacks)
+        log.info(
+            "workspace.loaded",
+            account_sid=self.account_sid,
+            workspace_sid=self.workspace_sid,
+            epoch=lease.epoch,
+            tasks=sum(loaded.core.counts().values()),
+            callbacks=len(loaded.callbacks),
+        )
+
+    def _serve_from(self, core: WorkspaceCore, lease: Lease) -> None:
+        self._core, self._lease = core, lease
+        self._batch = Batch()
+        self._batch.more = True
+        self.account_sid = core.workspace.account_sid
+        self._measure.opened(core)
+        self._change_state(State.SERVING)
+
+    def _change_state(self, state: State) -> None:
+        if not self._stopping.is_set():
+            self.state = state
+
+    # Serving
+
+    async def _serve(self) -> bool:
+        """Serve until the end (True), or until the core had to be dropped (False)."""
+        assert self._core is not None
+        assert self._lease is not None
+        try:
+            await self._serve_core(self._core, self._lease)
+        except (Fenced, LeaseExpired) as error:
+            metrics.LEASES_LOST.inc()
+            self._drop("lease.lost", error)
+        except StoreUnavailable as error:
+            self._drop("commit.failed", error)
+        except Exception as error:
+            context = error.context if isinstance(error, CoreBroken) else {}
+            log.exception("workspace.broken", **{**context, "workspace_sid": self.workspace_sid})
+            self._drop("workspace.dropped", error)
+        else:
+            return True
+        return False
+
+    async def _serve_core(self, core: WorkspaceCore, lease: Lease) -> None:
+        while not self._finished(core):
+            if not self._leases.trusted(lease):
+                raise LeaseExpired("it was not renewed in time")
+            if self._has_work(core):
+                await self._do_batch(core, lease)
+            else:
+                await self._wait(core)
+        if core.deleted:
+            self.state = State.DELETED
+            self._leases.forget(self.workspace_sid)
+            self._lease = None
+
+    def _finished(self, core: WorkspaceCore) -> bool:
+        return core.deleted or (self._stopping.is_set() and not len(self._inbox))
+
+    def _has_work(self, core: WorkspaceCore) -> bool:
+        if self._batch.more or len(self._inbox):
+            return True
+        deadline_ms = core.next_deadline_ms()
+        return deadline_ms is not None and deadline_ms <= self._clock()
+
+    async def _wait(self, core: WorkspaceCore) -> None:
+        """Sleep until something was put into the inbox, the next deadline is due, or the lease changed."""
+        wakeup = self._inbox.wakeup
+        wakeup.clear()
+        if self._finished(core) or self._has_work(core):
+            return
+        deadline_ms = core.next_deadline_ms()
+        if deadline_ms is None:
+            await wakeup.wait()
+            return
+        delay_s = max(1, deadline_ms - self._clock()) / 1000
+        timer = asyncio.get_running_loop().call_later(delay_s, wakeup.set)
+        try:
+            await wakeup.wait()
+        finally:
+            timer.cancel()
+
+    async def _do_batch(self, core: WorkspaceCore, lease: Lease) -> None:
+        self._now_ms = max(self._now_ms, self._clock())
+        batch = self._batch = Batch()
+        batch.apply(core, self._inbox, self._now_ms, self._limits)
+        if batch.changes:
+            took_s = await self._commit(lease, batch)
+            self._measure.committed(core, batch.changes, len(batch.envelopes), took_s)
+        else:
+            await asyncio.sleep(0)
+        self._failures = 0
+        envelopes = batch.envelopes
+        batch.settle()
+        log_committed(core.workspace, batch.changes, envelopes)
+        if batch.changes:
+            self._publisher.committed(core.workspace, batch.changes)
+
+    async def _commit(self, lease: Lease, batch: Batch) -> float:
+        """Write the batch and return how long that took, in seconds."""
+        began_s = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._limits.commit_timeout_s):
+                await self._store.commit(lease, batch.changes)
+        except TimeoutError:
+            raise StoreUnavailable(f"no answer within {self._limits.commit_timeout_s} s") from None
+        took_s = time.perf_counter() - began_s
+        if took_s * 1000 > self._limits.commit_slow_ms:
+            log.warning(
+                "commit.slow",
+                workspace_sid=self.workspace_sid,
+                duration_ms=round(took_s * 1000),
+                commands=len(batch.envelopes),
+                events=len(batch.changes.events),
+            )
+        return took_s
+
+    def _drop(self, event: str, error: Exception) -> None:
+        """Give up the core: what waits is refused, and only the rows can say what was done."""
+        self._measure.failed(error)
+        self._note_failure(event, error, refused=len(self._batch.envelopes) + len(self._inbox))
+        self._core = self._lease = None
+        self._measure.closed()
+        self._leases.forget(self.workspace_sid)
+        self._change_state(State.OPENING)
+        self._batch.refuse(_unknown_outcome())
+        self._inbox.refuse_all(self._refusal())
+
+    def _note_failure(self, event: str, error: Exception, **fields: int) -> None:
+        self._failures += 1
+        log.warning(
+            event,
+            account_sid=self.account_sid,
+            workspace_sid=self.workspace_sid,
+            error=str(error),
+            failures=self._failures,
+            **fields,
+        )
+
+
+def _unknown_outcome() -> Unavailable:
+    return Unavailable("it is unknown whether the command was carried out")

@@ -1,0 +1,97 @@
+"""All workspaces of this process: which loop serves which workspace."""
+
+import asyncio
+from collections.abc import Iterator
+
+from engine.errors import StoreUnavailable
+from engine.logs import get_logger
+from engine.runtime.lease import LeaseKeeper
+from engine.runtime.limits import RuntimeLimits
+from engine.runtime.loader import Loader
+from engine.runtime.ports import Publisher, Store
+from engine.runtime.workspace_loop import State, WorkspaceLoop
+
+log = get_logger()
+
+
+class Workspaces:
+    """The registry of loops: starts them all, finds one, and stops them all.
+
+    Args:
+        store: lists the workspaces and takes their batches.
+        loader: makes cores.
+        leases: holds the leases of all loops.
+        publisher: is told of every committed batch.
+        limits: sizes and times.
+    """
+
+    def __init__(
+        self, store: Store, loader: Loader, leases: LeaseKeeper, publisher: Publisher, limits: RuntimeLimits
+    ) -> None:
+        self._store = store
+        self._loader = loader
+        self._leases = leases
+        self._publisher = publisher
+        self._limits = limits
+        self._loops: dict[str, WorkspaceLoop] = {}
+        self._discovery: asyncio.Task[None] | None = None
+
+    def __iter__(self) -> Iterator[WorkspaceLoop]:
+        return iter(list(self._loops.values()))
+
+    def find(self, workspace_sid: str) -> WorkspaceLoop | None:
+        """Return the workspace's loop, or None when this process knows no such workspace."""
+        return self._loops.get(workspace_sid)
+
+    async def start(self) -> None:
+        """Start a loop for every workspace; returns when each has tried once to take and load it.
+
+        Raises StoreUnavailable when the workspaces cannot be listed.
+        """
+        await self._start_missing()
+        await asyncio.gather(*(loop.attempted.wait() for loop in self))
+        self._discovery = asyncio.create_task(self._discover(), name="workspace-discovery")
+
+    async def stop(self) -> None:
+        """Stop every loop: batches are finished, leases given up."""
+        if self._discovery is not None:
+            self._discovery.cancel()
+            await asyncio.gather(self._discovery, return_exceptions=True)
+        await asyncio.gather(*(loop.stop() for loop in self))
+
+    def make_loop(self, workspace_sid: str) -> WorkspaceLoop:
+        """Build a loop that is neither known nor running yet."""
+        return WorkspaceLoop(
+            workspace_sid,
+            store=self._store,
+            loader=self._loader,
+            leases=self._leases,
+            publisher=self._publisher,
+            clock=self._loader.clock,
+            limits=self._limits,
+        )
+
+    def run(self, loop: WorkspaceLoop) -> None:
+        """Make the loop known and start it; it leaves the registry by itself when it ends."""
+        self._loops[loop.workspace_sid] = loop
+        loop.start(self._ended)
+
+    def _ended(self, loop: WorkspaceLoop) -> None:
+        if self._loops.get(loop.workspace_sid) is loop and loop.state is State.DELETED:
+            del self._loops[loop.workspace_sid]
+
+    async def _start_missing(self) -> None:
+        for workspace_sid in await self._store.workspace_sids():
+            if workspace_sid not in self._loops:
+                self.run(self.make_loop(workspace_sid))
+
+    async def _discover(self) -> None:
+        """Find workspaces that another process created, or whose creation here ended in an unknown way."""
+        while True:
+            await asyncio.sleep(self._limits.discovery_interval_s)
+            try:
+                await self._start_missing()
+            except StoreUnavailable as error:
+                log.warning("workspaces.discovery_failed", error=str(error))
+            except Exception:
+                log.exception("workspaces.discovery_failed")
