@@ -1,0 +1,969 @@
+"""A router that is too simple to be wrong: the oracle for the routing core (behaviour §1 to §8, §14, §15).
+
+Everything is a plain dict. Nothing is indexed, remembered or kept up to date: who may take what is asked of
+every task and every worker, again and again; timers are found by looking at everything that has one. A
+refused command is undone by putting back a deep copy. No line of it comes from the product.
+
+Times are milliseconds (`now`, `…_at`), durations in seconds carry `_s`. The log holds (event type, subject)
+pairs: the subject is the SID of the reservation, else of the task, the worker, or the configured thing.
+"""
+
+import copy
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from tests.model.naive_configuration import read_configuration
+from tests.model.naive_expressions import BadExpression, evaluate, look_up, parse, path_of, time_names
+
+Thing = dict[str, Any]
+
+IN_DEFAULT_FILTER = -1
+OPEN = ("pending", "accepted", "wrapping")
+BUILT_IN_CHANNELS = ("default", "voice", "sms", "chat", "video")
+
+
+class Refusal(Exception):
+    """The command is not legal now."""
+
+
+class Reference:
+    """One workspace. `do` a command, let time `advance`, `match`; read `w` and `log`."""
+
+    def __init__(
+        self,
+        new_sid: Callable[[str], str],
+        now: int,
+        *,
+        single_tasking: bool = False,
+        preferred_order: str = "FIFO",
+        assignment_count_max: int = 1_000,
+        assigned_s_max: int = 86_400,
+        backoff_base_ms: int = 1_000,
+        backoff_max_ms: int = 60_000,
+    ) -> None:
+        self.new_sid = new_sid
+        self.assignment_count_max = assignment_count_max
+        self.assigned_s_max = assigned_s_max
+        self.backoff_base_ms = backoff_base_ms
+        self.backoff_max_ms = backoff_max_ms
+        self.log: list[tuple[str, str]] = []
+        self.w: dict[str, Any] = {
+            "single_tasking": single_tasking,
+            "preferred_order": preferred_order,
+            "sequence": 0,
+            "timers_set": 0,
+            **{kind: {} for kind in ("activities", "channels", "queues", "workflows", "workers")},
+            "tasks": {},
+            "reservations": {},
+        }
+        for name, available in (("Offline", False), ("Available", True), ("Unavailable", False)):
+            self.add("activities", new_sid("WA"), name=name, available=available)
+        for name in BUILT_IN_CHANNELS:
+            self.add("channels", new_sid("TC"), name=name, friendly_name=name, optimized=False)
+        self.w["default_activity"] = self.w["timeout_activity"] = next(iter(self.w["activities"]))
+        self.log.clear()
+
+    # Commands
+
+    def do(self, command: str, fields: Thing, now: int) -> None:
+        """Carry out the command of that class name; raises Refusal and leaves everything as it was.
+
+        `fields` holds what was sent: a key that is absent was not sent.
+        """
+        before, log_length = copy.deepcopy(self.w), len(self.log)
+        try:
+            getattr(self, re.sub(r"(?<!^)(?=[A-Z])", "_", command).lower())(now, **fields)
+        except Refusal:
+            self.w = before
+            del self.log[log_length:]
+            raise
+
+    def add(self, kind: str, sid: str, **fields: Any) -> Thing:
+        thing = {"sid": sid, **fields}
+        self.w[kind][sid] = thing
+        return thing
+
+    def get(self, kind: str, sid: str | None) -> Thing:
+        if sid not in self.w[kind]:
+            raise Refusal(f"no {sid} among {kind}")
+        found: Thing = self.w[kind][sid]
+        return found
+
+    def note(self, event: str, sid: str) -> None:
+        self.log.append((event, sid))
+
+    def number(self) -> int:
+        """The next number for a worker, a task or a reservation."""
+        self.w["sequence"] += 1
+        return int(self.w["sequence"])
+
+    def timer(self) -> int:
+        """Timers due at the same moment fire in the order in which they were set."""
+        self.w["timers_set"] += 1
+        return int(self.w["timers_set"])
+
+    def name_is_free(self, kind: str, sid: str, name: str) -> None:
+        if any(other["name"] == name and other["sid"] != sid for other in self.w[kind].values()):
+            raise Refusal(f"{name} is taken")
+
+    def version_is(self, thing: Thing, if_match: int | None) -> None:
+        if if_match is not None and if_match != thing.get("version", 0):
+            raise Refusal("version")
+
+    # Configuration
+
+    def update_workspace(self, now: int, **changed: Any) -> None:
+        for key in ("default_activity_sid", "timeout_activity_sid"):
+            if key in changed:
+                self.w[key.removesuffix("_sid")] = self.get("activities", changed[key])["sid"]
+        if "multi_task_enabled" in changed:
+            self.w["single_tasking"] = not changed["multi_task_enabled"]
+        if "prioritize_queue_order" in changed:
+            self.w["preferred_order"] = str(changed["prioritize_queue_order"])
+        self.note("workspace.updated", "workspace")
+
+    def create_activity(self, now: int, *, sid: str, friendly_name: str, available: bool = False) -> None:
+        self.name_is_free("activities", sid, friendly_name)
+        self.add("activities", sid, name=friendly_name, available=available)
+        self.note("activity.created", sid)
+
+    def update_activity(self, now: int, *, sid: str, **changed: Any) -> None:
+        activity = self.get("activities", sid)
+        if "friendly_name" in changed:
+            self.name_is_free("activities", sid, changed["friendly_name"])
+            activity["name"] = changed["friendly_name"]
+        self.note("activity.updated", sid)
+
+    def delete_activity(self, now: int, *, sid: str) -> None:
+        self.get("activities", sid)
+        if sid in (self.w["default_activity"], self.w["timeout_activity"]):
+            raise Refusal("the workspace needs it")
+        if any(worker["activity"] == sid for worker in self.w["workers"].values()):
+            raise Refusal("a worker is in it")
+        if any(
+            sid in (q["reservation_activity"], q["assignment_activity"]) for q in self.w["queues"].values()
+        ):
+            raise Refusal("a queue names it")
+        del self.w["activities"][sid]
+        self.note("activity.deleted", sid)
+
+    def create_task_channel(
+        self,
+        now: int,
+        *,
+        sid: str,
+        friendly_name: str,
+        unique_name: str,
+        channel_optimized_routing: bool = False,
+    ) -> None:
+        self.name_is_free("channels", sid, unique_name)
+        channel = self.add(
+            "channels",
+            sid,
+            name=unique_name,
+            friendly_name=friendly_name,
+            optimized=channel_optimized_routing,
+        )
+        for worker in self.w["workers"].values():
+            self.give_channel(worker, channel)
+        self.note("task-channel.created", sid)
+
+    def give_channel(self, worker: Thing, channel: Thing) -> None:
+        worker["channels"][channel["sid"]] = {"capacity": 1, "available": True, "last_reserved": 0}
+
+    def update_task_channel(self, now: int, *, sid: str, **changed: Any) -> None:
+        channel = self.channel(sid)
+        if "channel_optimized_routing" in changed:
+            channel["optimized"] = changed["channel_optimized_routing"]
+        self.note("task-channel.updated", channel["sid"])
+
+    def delete_task_channel(self, now: int, *, sid: str) -> None:
+        channel = self.channel(sid)
+        if channel["name"] in BUILT_IN_CHANNELS:
+            raise Refusal("built in")
+        if any(task["channel"] == channel["sid"] for task in self.open_tasks()):
+            raise Refusal("a task is on it")
+        del self.w["channels"][channel["sid"]]
+        for worker in self.w["workers"].values():
+            del worker["channels"][channel["sid"]]
+        self.note("task-channel.deleted", channel["sid"])
+
+    def channel(self, sid_or_name: str) -> Thing:
+        for channel in self.w["channels"].values():
+            if sid_or_name in (channel["sid"], channel["name"]):
+                found: Thing = channel
+                return found
+        raise Refusal("no such channel")
+
+    def create_task_queue(
+        self,
+        now: int,
+        *,
+        sid: str,
+        friendly_name: str,
+        target_workers: str = "1==1",
+        max_reserved_workers: int = 1,
+        task_order: str = "FIFO",
+        reservation_activity_sid: str | None = None,
+        assignment_activity_sid: str | None = None,
+    ) -> None:
+        self.name_is_free("queues", sid, friendly_name)
+        self.target_workers_are_correct(target_workers)
+        for activity in (reservation_activity_sid, assignment_activity_sid):
+            if activity is not None:
+                self.get("activities", activity)
+        self.add(
+            "queues",
+            sid,
+            name=friendly_name,
+            target_workers=target_workers,
+            max_reserved=max_reserved_workers,
+            order=str(task_order),
+            reservation_activity=reservation_activity_sid,
+            assignment_activity=assignment_activity_sid,
+        )
+        self.note("task-queue.created", sid)
+
+    def target_workers_are_correct(self, text: str) -> None:
+        if text.strip():
+            self.correct(parse, text)
+
+    def correct(self, check: Callable[[str], Any], text: str) -> None:
+        try:
+            check(text)
+        except BadExpression as bad:
+            raise Refusal(str(bad)) from bad
+
+    def update_task_queue(self, now: int, *, sid: str, **changed: Any) -> None:
+        queue = self.get("queues", sid)
+        if "friendly_name" in changed:
+            self.name_is_free("queues", sid, changed["friendly_name"])
+            queue["name"] = changed["friendly_name"]
+        for key in ("reservation_activity", "assignment_activity"):
+            if f"{key}_sid" in changed:
+                wanted = changed[f"{key}_sid"]
+                queue[key] = None if wanted is None else self.get("activities", wanted)["sid"]
+        queue["max_reserved"] = changed.get("max_reserved_workers", queue["max_reserved"])
+        queue["order"] = str(changed.get("task_order", queue["order"]))
+        if changed.get("target_workers", queue["target_workers"]) != queue["target_workers"]:
+            self.target_workers_are_correct(changed["target_workers"])
+            queue["target_workers"] = changed["target_workers"]
+            self.note("task-queue.expression.updated", sid)
+
+    def delete_task_queue(self, now: int, *, sid: str) -> None:
+        self.get("queues", sid)
+        configurations = [w["configuration"] for w in self.w["workflows"].values()]
+        configurations += [t["configuration"] for t in self.open_tasks() if t["configuration"]]
+        if any(sid in configuration["queues"] for configuration in configurations):
+            raise Refusal("a workflow names it")
+        if any(sid in (task["queue"], task["routing_target"]) for task in self.open_tasks()):
+            raise Refusal("a task waits in it")
+        del self.w["queues"][sid]
+        self.note("task-queue.deleted", sid)
+
+    def create_workflow(
+        self,
+        now: int,
+        *,
+        sid: str,
+        friendly_name: str,
+        configuration: str,
+        assignment_callback_url: str = "",
+        fallback_assignment_callback_url: str = "",
+        task_reservation_timeout_s: int = 120,
+    ) -> None:
+        self.name_is_free("workflows", sid, friendly_name)
+        self.add(
+            "workflows",
+            sid,
+            name=friendly_name,
+            configuration=self.configuration(configuration),
+            reservation_timeout_s=task_reservation_timeout_s,
+        )
+        self.note("workflow.created", sid)
+
+    def configuration(self, text: str) -> Thing:
+        try:
+            configuration = read_configuration(text)
+        except BadExpression as bad:
+            raise Refusal(str(bad)) from bad
+        for queue in configuration["queues"]:
+            self.get("queues", queue)
+        return configuration
+
+    def update_workflow(self, now: int, *, sid: str, re_evaluate_tasks: bool = False, **changed: Any) -> None:
+        workflow = self.get("workflows", sid)
+        if "friendly_name" in changed:
+            self.name_is_free("workflows", sid, changed["friendly_name"])
+            workflow["name"] = changed["friendly_name"]
+        if "configuration" in changed:
+            workflow["configuration"] = self.configuration(changed["configuration"])
+        if "task_reservation_timeout_s" in changed:
+            workflow["reservation_timeout_s"] = changed["task_reservation_timeout_s"]
+        self.note("workflow.updated", sid)
+        if not re_evaluate_tasks:
+            return
+        for task in list(self.open_tasks()):
+            if task["status"] == "pending" and task["workflow"] == sid and task["configuration"]:
+                task["configuration"] = workflow["configuration"]
+                self.walk_from_the_top(task, now)
+
+    def delete_workflow(self, now: int, *, sid: str) -> None:
+        self.get("workflows", sid)
+        if any(t["workflow"] == sid and t["status"] in ("pending", "reserved") for t in self.open_tasks()):
+            raise Refusal("tasks are controlled by it")
+        del self.w["workflows"][sid]
+        self.note("workflow.deleted", sid)
+
+    # Workers
+
+    def create_worker(
+        self,
+        now: int,
+        *,
+        sid: str,
+        friendly_name: str,
+        attributes: str = "{}",
+        activity_sid: str | None = None,
+    ) -> None:
+        self.name_is_free("workers", sid, friendly_name)
+        activity = self.get("activities", activity_sid or self.w["default_activity"])
+        worker = self.add(
+            "workers",
+            sid,
+            number=self.number(),
+            name=friendly_name,
+            attributes=json.loads(attributes),
+            activity=activity["sid"],
+            last_reserved=0,
+            channels={},
+        )
+        for channel in self.w["channels"].values():
+            self.give_channel(worker, channel)
+        self.note("worker.created", sid)
+
+    def update_worker(
+        self,
+        now: int,
+        *,
+        sid: str,
+        reject_pending_reservations: bool = False,
+        if_match: int | None = None,
+        **changed: Any,
+    ) -> None:
+        worker = self.get("workers", sid)
+        self.version_is(worker, if_match)
+        if "friendly_name" in changed:
+            self.name_is_free("workers", sid, changed["friendly_name"])
+            worker["name"] = changed["friendly_name"]
+        if "attributes" in changed:
+            worker["attributes"] = json.loads(changed["attributes"])
+            self.note("worker.attributes.update", sid)
+        if "activity_sid" in changed:
+            self.get("activities", changed["activity_sid"])
+            self.move_worker(worker, changed["activity_sid"])
+        if not reject_pending_reservations:
+            return
+        if "activity_sid" not in changed or self.is_available(worker):
+            raise Refusal("only on the way to an unavailable activity")
+        for reservation in self.pending_reservations(worker=sid):
+            self.end_unaccepted(reservation, "rejected", now)
+
+    def move_worker(self, worker: Thing, activity: str | None) -> None:
+        if activity is not None and activity != worker["activity"]:
+            worker["activity"] = activity
+            self.note("worker.activity.update", worker["sid"])
+
+    def is_available(self, worker: Thing) -> bool:
+        return bool(self.w["activities"][worker["activity"]]["available"])
+
+    def delete_worker(self, now: int, *, sid: str, if_match: int | None = None) -> None:
+        worker = self.get("workers", sid)
+        self.version_is(worker, if_match)
+        held = [r for r in self.w["reservations"].values() if r["worker"] == sid and r["status"] in OPEN]
+        if any(reservation["status"] != "pending" for reservation in held):
+            raise Refusal("it holds an accepted task")
+        for reservation in held:
+            self.end_unaccepted(reservation, "canceled", now)
+        del self.w["workers"][sid]
+        self.note("worker.deleted", sid)
+
+    def update_worker_channel(self, now: int, *, worker_sid: str, channel: str, **changed: Any) -> None:
+        worker = self.get("workers", worker_sid)
+        mine = worker["channels"][self.channel(channel)["sid"]]
+        if changed.get("capacity", mine["capacity"]) != mine["capacity"]:
+            mine["capacity"] = changed["capacity"]
+            self.note("worker.capacity.update", worker_sid)
+        if changed.get("available", mine["available"]) != mine["available"]:
+            mine["available"] = changed["available"]
+            self.note("worker.channel.availability.update", worker_sid)
+
+    # Tasks
+
+    def open_tasks(self) -> list[Thing]:
+        return [t for t in self.w["tasks"].values() if t["status"] not in ("completed", "canceled")]
+
+    def create_task(
+        self,
+        now: int,
+        *,
+        sid: str,
+        attributes: str = "{}",
+        workflow_sid: str | None = None,
+        task_channel: str | None = None,
+        priority: int | None = None,
+        timeout_s: int = 86_400,
+        virtual_start_ms: int | None = None,
+        routing_target: str | None = None,
+        ignore_capacity: bool | None = None,
+        task_queue_sid: str | None = None,
+    ) -> None:
+        to_worker = (routing_target or "").startswith("WK")
+        straight_to_queue = task_queue_sid
+        if routing_target is not None and routing_target.startswith("WQ"):
+            straight_to_queue = routing_target
+        if routing_target is not None and routing_target.startswith("WW"):
+            workflow_sid = routing_target
+        if to_worker:
+            self.get("workers", routing_target)
+        if straight_to_queue is not None:
+            self.get("queues", straight_to_queue)
+        channel = self.channel(task_channel or "default")
+        workflow = self.workflow_of(workflow_sid, needed=not to_worker and straight_to_queue is None)
+        by_filters = not to_worker and straight_to_queue is None and workflow is not None
+        task = self.add(
+            "tasks",
+            sid,
+            number=self.number(),
+            status="pending",
+            attributes=json.loads(attributes),
+            priority=priority or 0,
+            reason=None,
+            created_at=now,
+            timeout_s=timeout_s,
+            channel=channel["sid"],
+            workflow=workflow["sid"] if workflow else None,
+            configuration=workflow["configuration"] if workflow and by_filters else None,
+            queue=None,
+            routing_target=routing_target,
+            ignore_capacity=to_worker if ignore_capacity is None else ignore_capacity,
+            virtual_start_at=now if virtual_start_ms is None else virtual_start_ms,
+            first_choice=None,
+            filter=None,
+            step=0,
+            deadline=None,
+            skip_if_is_due=False,
+            rounds=0,
+            assigned_at=None,
+            refusals={},
+            ttl_set=self.timer(),
+            step_set=0,
+            assigned_set=0,
+        )
+        self.note("task.created", sid)
+        if by_filters:
+            self.note("workflow.entered", sid)
+            self.walk_from_the_top(task, now)
+        elif straight_to_queue is not None:
+            self.enter_queue(task, straight_to_queue)
+
+    def workflow_of(self, sid: str | None, needed: bool) -> Thing | None:
+        workflows = self.w["workflows"]
+        if sid is not None:
+            return self.get("workflows", sid)
+        if len(workflows) == 1:
+            only: Thing = next(iter(workflows.values()))
+            return only
+        if needed:
+            raise Refusal("WorkflowSid field is required")
+        return None
+
+    def update_task(self, now: int, *, sid: str, if_match: int | None = None, **changed: Any) -> None:
+        task = self.get("tasks", sid)
+        self.version_is(task, if_match)
+        if "task_channel" in changed:
+            task["channel"] = self.channel(changed["task_channel"])["sid"]
+        if "attributes" in changed:
+            task["attributes"] = json.loads(changed["attributes"])
+        task["priority"] = changed.get("priority", task["priority"])
+        task["virtual_start_at"] = changed.get("virtual_start_ms", task["virtual_start_at"])
+        status = changed.get("assignment_status")
+        if status is None or set(changed) - {"assignment_status", "reason"}:
+            self.note("task.updated", sid)
+        if task["status"] == "pending" and {"attributes", "priority"} & set(changed):
+            self.walk_again(task, now)
+        if status is not None:
+            self.set_task_status(task, str(status), changed.get("reason"), now)
+
+    def set_task_status(self, task: Thing, status: str, reason: str | None, now: int) -> None:
+        allowed = {
+            "canceled": ("pending", "reserved"),
+            "wrapping": ("assigned",),
+            "completed": ("assigned", "wrapping"),
+        }
+        if status not in allowed or task["status"] not in allowed[status]:
+            raise Refusal(f"{task['status']} → {status}")
+        if status == "canceled":
+            self.cancel(task, reason)
+        elif status == "wrapping":
+            self.wrap(task)
+        else:
+            self.complete(task, reason)
+
+    def cancel(self, task: Thing, reason: str | None) -> None:
+        task["status"], task["reason"] = "canceled", reason
+        self.note("task.canceled", task["sid"])
+        for reservation in self.pending_reservations(task=task["sid"]):
+            reservation["status"] = "canceled"
+            self.note("reservation.canceled", reservation["sid"])
+
+    def wrap(self, task: Thing) -> None:
+        task["status"] = "wrapping"
+        self.note("task.wrapup", task["sid"])
+        for reservation in self.open_reservations(task["sid"]):
+            reservation["status"] = "wrapping"
+            self.note("reservation.wrapup", reservation["sid"])
+
+    def complete(self, task: Thing, reason: str | None) -> None:
+        task["status"] = "completed"
+        task["reason"] = reason
+        self.note("task.completed", task["sid"])
+        self.complete_reservations(task)
+
+    def complete_reservations(self, task: Thing) -> None:
+        for reservation in self.open_reservations(task["sid"]):
+            reservation["status"] = "completed"
+            self.note("reservation.completed", reservation["sid"])
+
+    def delete_task(self, now: int, *, sid: str, if_match: int | None = None) -> None:
+        task = self.get("tasks", sid)
+        self.version_is(task, if_match)
+        self.note("task.deleted", sid)
+        self.remove(task)
+
+    def remove(self, task: Thing) -> None:
+        """An offered reservation goes unseen; an accepted one is told that it is over (behaviour §2)."""
+        for reservation in self.open_reservations(task["sid"]):
+            if reservation["status"] == "pending":
+                reservation["status"] = "canceled"
+                self.note("reservation.canceled", reservation["sid"])
+        self.complete_reservations(task)
+        del self.w["tasks"][task["sid"]]
+        for sid in [s for s, r in self.w["reservations"].items() if r["task"] == task["sid"]]:
+            del self.w["reservations"][sid]
+
+    # Reservations
+
+    def open_reservations(self, task: str) -> list[Thing]:
+        return [r for r in self.w["reservations"].values() if r["task"] == task and r["status"] in OPEN]
+
+    def pending_reservations(self, *, task: str | None = None, worker: str | None = None) -> list[Thing]:
+        return [
+            reservation
+            for reservation in self.w["reservations"].values()
+            if reservation["status"] == "pending"
+            and task in (None, reservation["task"])
+            and worker in (None, reservation["worker"])
+        ]
+
+    def update_reservation(
+        self,
+        now: int,
+        *,
+        sid: str,
+        status: str,
+        task_sid: str | None = None,
+        worker_sid: str | None = None,
+        activity_sid: str | None = None,
+        if_match: int | None = None,
+    ) -> None:
+        reservation = self.get("reservations", sid)
+        if task_sid not in (None, reservation["task"]) or worker_sid not in (None, reservation["worker"]):
+            raise Refusal("not a reservation of that task or worker")
+        self.version_is(reservation, if_match)
+        if activity_sid is not None:
+            self.get("activities", activity_sid)
+        allowed = {
+            "accepted": ("pending",),
+            "rejected": ("pending",),
+            "wrapping": ("accepted",),
+            "completed": ("accepted", "wrapping"),
+        }
+        if reservation["status"] not in allowed.get(str(status), ()):
+            raise Refusal(f"{reservation['status']} → {status}")
+        task = self.w["tasks"][reservation["task"]]
+        if status == "accepted":
+            self.accept(reservation, now)
+        elif status == "rejected":
+            self.reject(reservation, activity_sid, now)
+        elif status == "wrapping":
+            self.wrap(task)
+        else:
+            self.complete(task, None)
+
+    def assignment_instructed(
+        self,
+        now: int,
+        *,
+        reservation_sid: str,
+        instruction: str | None = None,
+        activity_sid: str | None = None,
+    ) -> None:
+        reservation = self.w["reservations"].get(reservation_sid)
+        if reservation is None or reservation["status"] != "pending":
+            return
+        if instruction == "accept":
+            self.accept(reservation, now)
+        if instruction == "reject":
+            self.reject(reservation, activity_sid, now)
+
+    def assignment_callback_failed(self, now: int, *, reservation_sid: str, reason: str) -> None:
+        reservation = self.w["reservations"].get(reservation_sid)
+        if reservation is not None and reservation["status"] == "pending":
+            self.end_unaccepted(reservation, "canceled", now)
+
+    def accept(self, reservation: Thing, now: int) -> None:
+        reservation["status"] = "accepted"
+        task = self.w["tasks"][reservation["task"]]
+        task["status"], task["assigned_at"], task["assigned_set"] = "assigned", now, self.timer()
+        self.note("reservation.accepted", reservation["sid"])
+        if self.w["single_tasking"] and task["queue"] is not None:
+            worker = self.w["workers"][reservation["worker"]]
+            self.move_worker(worker, self.w["queues"][task["queue"]]["assignment_activity"])
+        for sibling in self.pending_reservations(task=task["sid"]):
+            sibling["status"] = "rescinded"
+            self.note("reservation.rescinded", sibling["sid"])
+
+    def reject(self, reservation: Thing, activity: str | None, now: int) -> None:
+        self.end_unaccepted(reservation, "rejected", now, activity)
+
+    def end_unaccepted(self, reservation: Thing, status: str, now: int, activity: str | None = None) -> None:
+        """The worker let it go: move it, hold the pair apart; the last one out ends the round."""
+        reservation["status"] = status
+        self.note(f"reservation.{status}", reservation["sid"])
+        self.move_worker(self.w["workers"][reservation["worker"]], activity)
+        task = self.w["tasks"][reservation["task"]]
+        count = task["refusals"].get(reservation["worker"], (0, 0))[0] + 1
+        pause_ms = min(self.backoff_base_ms * 2 ** (count - 1), self.backoff_max_ms)
+        task["refusals"][reservation["worker"]] = (count, now + pause_ms)
+        if not self.open_reservations(task["sid"]):
+            self.end_round(task, now)
+
+    def end_round(self, task: Thing, now: int) -> None:
+        task["status"] = "pending"
+        if task["rounds"] >= self.assignment_count_max:
+            self.cancel(task, "Max assignment count exceeded")
+            return
+        self.walk_again(task, now)
+        while self.step_is_over(task, now):
+            self.time_out_step(task, now)
+
+    # Workflow
+
+    def first_matching_filter(self, task: Thing, start: int, now: int) -> int | None:
+        names = {**task["attributes"], "taskrouter": time_names(now)}
+        filters = task["configuration"]["filters"]
+        for index in range(start, len(filters)):
+            if evaluate(filters[index]["expression"], names):
+                return index
+        return None
+
+    def walk_from_the_top(self, task: Thing, now: int) -> None:
+        """Enter the first filter that matches, else the default filter, else fall out (CX-2, OQ-1)."""
+        index = self.first_matching_filter(task, 0, now)
+        if index is None and task["configuration"]["default"]:
+            index = IN_DEFAULT_FILTER
+        task["first_choice"] = index
+        if index is None:
+            self.fall_out(task, "workflow.timeout")
+        else:
+            self.enter_filter(task, index, now)
+
+    def walk_again(self, task: Thing, now: int) -> None:
+        """Attributes may have changed: a different first choice starts anew, the same one changes nothing."""
+        if not task["configuration"]:
+            return
+        index = self.first_matching_filter(task, 0, now)
+        if index is None and task["configuration"]["default"]:
+            index = IN_DEFAULT_FILTER
+        if index is None or index != task["first_choice"]:
+            self.walk_from_the_top(task, now)
+
+    def enter_filter(self, task: Thing, index: int, now: int) -> None:
+        task["filter"] = index
+        self.enter_step(task, 0, now)
+
+    def targets(self, task: Thing) -> list[Thing]:
+        configuration = task["configuration"]
+        if task["filter"] == IN_DEFAULT_FILTER:
+            return [configuration["default"]]
+        found: list[Thing] = configuration["filters"][task["filter"]]["targets"]
+        return found
+
+    def target(self, task: Thing) -> Thing | None:
+        return self.targets(task)[task["step"]] if task["configuration"] else None
+
+    def enter_step(self, task: Thing, step: int, base: int) -> None:
+        """`base` is where this step's timeout counts from (OQ-3)."""
+        task["step"] = step
+        target = self.targets(task)[step]
+        task["deadline"] = None if target["timeout_s"] is None else base + target["timeout_s"] * 1000
+        task["step_set"] = self.timer()
+        task["skip_if_is_due"] = target["skip_if"] is not None
+        if target["priority"] is not None:
+            task["priority"] = target["priority"]
+        self.enter_queue(task, target["queue"])
+        self.note("workflow.target-matched", task["sid"])
+
+    def enter_queue(self, task: Thing, queue: str) -> None:
+        if task["queue"] == queue:
+            return
+        if task["queue"] is not None:
+            self.note("task-queue.moved", task["sid"])
+        task["queue"] = queue
+        self.note("task-queue.entered", task["sid"])
+
+    def step_is_over(self, task: Thing, now: int) -> bool:
+        return task["status"] == "pending" and task["deadline"] is not None and task["deadline"] <= now
+
+    def time_out_step(self, task: Thing, now: int) -> None:
+        """Next target, counting on from the passed deadline; else the next matching filter; else out."""
+        self.note("task-queue.timeout", task["sid"])
+        if task["step"] + 1 < len(self.targets(task)):
+            self.enter_step(task, task["step"] + 1, task["deadline"])
+            return
+        below = self.first_matching_filter(task, task["filter"] + 1, now)
+        if below is not None:
+            self.enter_filter(task, below, now)
+        else:
+            self.fall_out(task, "workflow.timeout", "Task canceled on Workflow timeout")
+
+    def skip_step(self, task: Thing, now: int) -> None:
+        """Next target from now on; else the next matching filter; else the default filter; else out."""
+        if task["step"] + 1 < len(self.targets(task)):
+            self.enter_step(task, task["step"] + 1, now)
+            return
+        below = None
+        if task["filter"] != IN_DEFAULT_FILTER:
+            below = self.first_matching_filter(task, task["filter"] + 1, now)
+            if below is None and task["configuration"]["default"]:
+                below = IN_DEFAULT_FILTER
+        if below is not None:
+            self.enter_filter(task, below, now)
+        else:
+            self.fall_out(task, "workflow.skipped")
+
+    def fall_out(self, task: Thing, event: str, reason: str | None = None) -> None:
+        self.note(event, task["sid"])
+        self.cancel(task, reason)
+
+    # Time
+
+    def timers(self) -> list[tuple[int, int, str, Thing]]:
+        """Every timer: (moment, order of setting, what, of what), unsorted."""
+        timers = []
+        for task in self.open_tasks():
+            if task["status"] in ("pending", "reserved"):
+                timers.append((task["created_at"] + task["timeout_s"] * 1000, task["ttl_set"], "ttl", task))
+            if task["status"] == "pending" and task["deadline"] is not None:
+                timers.append((task["deadline"], task["step_set"], "step", task))
+            if task["status"] == "assigned":
+                over_at = task["assigned_at"] + self.assigned_s_max * 1000
+                timers.append((over_at, task["assigned_set"], "assigned", task))
+        timers += [(r["deadline"], r["timer_set"], "reservation", r) for r in self.pending_reservations()]
+        return timers
+
+    def next_moment(self, now: int) -> int | None:
+        """When something must happen next by itself: a timer, or an offer after a pause."""
+        moments = [timer[0] for timer in self.timers()]
+        for task in self.waiting():
+            for worker in self.w["workers"].values():
+                until = task["refusals"].get(worker["sid"], (0, 0))[1]
+                if until > now and self.is_offerable(task, worker, until):
+                    moments.append(until)
+        return min(moments, default=None)
+
+    def advance(self, now: int) -> None:
+        """Fire what is due, the earliest first, each as if at `now`."""
+        while due := [timer for timer in self.timers() if timer[0] <= now]:
+            _, _, what, thing = min(due, key=lambda timer: timer[:2])
+            if what == "ttl":
+                self.cancel(thing, "Task TTL Exceeded")
+            elif what == "step":
+                self.time_out_step(thing, now)
+            elif what == "assigned":
+                self.note("task.system-deleted", thing["sid"])
+                self.remove(thing)
+            else:
+                self.end_unaccepted(thing, "timeout", now, self.w["timeout_activity"])
+
+    # Matching
+
+    def match(self, now: int) -> None:
+        """Offer until nothing more can be offered; then let a task that was left waiting skip its step."""
+        while self.offer_one(now) or self.skip_one(now):
+            pass
+
+    def waiting(self) -> list[Thing]:
+        return sorted((t for t in self.open_tasks() if t["status"] == "pending"), key=self.place)
+
+    def place(self, task: Thing) -> tuple[int, ...]:
+        """The global order of behaviour §7; the smaller comes first."""
+        order = self.w["queues"][task["queue"]]["order"] if task["queue"] else "FIFO"
+        later = 0 if order == self.w["preferred_order"] else 1
+        if order == "LIFO":
+            return (later, 0, -task["virtual_start_at"], -task["number"])
+        return (later, -task["priority"], task["virtual_start_at"], task["number"])
+
+    def offer_one(self, now: int) -> bool:
+        for task in self.waiting():
+            workers = [w for w in self.w["workers"].values() if self.is_offerable(task, w, now)]
+            if workers:
+                self.reserve(task, self.best_first(task, workers)[: self.workers_wanted(task)], now)
+                return True
+        return False
+
+    def skip_one(self, now: int) -> bool:
+        for task in self.waiting():
+            if not task["skip_if_is_due"]:
+                continue
+            task["skip_if_is_due"] = False
+            if evaluate(self.target(task)["skip_if"], self.presence(task["queue"])):  # type: ignore[index]
+                self.skip_step(task, now)
+                return True
+        return False
+
+    def presence(self, queue: str) -> Thing:
+        """What skip_if reads: the queue's workers counted by activity alone (behaviour §5)."""
+        workers = [w for w in self.w["workers"].values() if self.is_in_queue(w, queue)]
+        available = sum(self.is_available(worker) for worker in workers)
+        by_activity = {sid: sum(w["activity"] == sid for w in workers) for sid in self.w["activities"]}
+        return {"workers": {**by_activity, "available": available, "unavailable": len(workers) - available}}
+
+    def workers_wanted(self, task: Thing) -> int:
+        return int(self.w["queues"][task["queue"]]["max_reserved"]) if task["queue"] else 1
+
+    def worker_names(self, worker: Thing) -> Thing:
+        return {
+            **worker["attributes"],
+            "sid": worker["sid"],
+            "friendly_name": worker["name"],
+            "activity_sid": worker["activity"],
+            "activity_name": self.w["activities"][worker["activity"]]["name"],
+        }
+
+    def is_in_queue(self, worker: Thing, queue: str) -> bool:
+        text = self.w["queues"][queue]["target_workers"]
+        return bool(text.strip()) and evaluate(text, self.worker_names(worker))
+
+    def is_offerable(self, task: Thing, worker: Thing, now: int) -> bool:
+        """Behaviour §4, the five conditions in order, and the pause after a refusal (OQ-5)."""
+        if now < task["refusals"].get(worker["sid"], (0, 0))[1]:
+            return False
+        if (task["routing_target"] or "").startswith("WK") and task["routing_target"] != worker["sid"]:
+            return False
+        if task["queue"] is not None and not self.is_in_queue(worker, task["queue"]):
+            return False
+        if not self.suits_target(task, worker, now):
+            return False
+        return task["ignore_capacity"] or (self.is_available(worker) and self.has_room(task, worker))
+
+    def suits_target(self, task: Thing, worker: Thing, now: int) -> bool:
+        target = self.target(task)
+        if target is None:
+            return True
+        if target["expression"] is not None:
+            names = {
+                "task": task["attributes"],
+                "worker": {**self.worker_names(worker), "channel": self.channel_names(worker)},
+                "taskrouter": time_names(now),
+            }
+            if not evaluate(target["expression"], names):
+                return False
+        for key, own in (("known_worker_sid", "sid"), ("known_worker_friendly_name", "name")):
+            if target[key] is None:
+                continue
+            wanted = look_up(path_of(target[key]), {"task": task["attributes"]})
+            if wanted != worker[own]:
+                return False
+        return True
+
+    def channel_names(self, worker: Thing) -> Thing:
+        names = {}
+        for sid, channel in worker["channels"].items():
+            used, capacity = self.load(worker, sid), channel["capacity"]
+            free_share = max(0, (capacity - used) * 100 // capacity) if capacity else 0
+            names[self.w["channels"][sid]["name"]] = {
+                "configured_capacity": capacity,
+                "assigned_tasks": self.load(worker, sid, ("accepted",)),
+                "available_capacity_percentage": free_share,
+            }
+        return names
+
+    def load(self, worker: Thing, channel: str | None, statuses: tuple[str, ...] = OPEN) -> int:
+        """How many of the worker's reservations are in these states, on one channel or on all."""
+        return sum(
+            reservation["worker"] == worker["sid"]
+            and channel in (None, reservation["channel"])
+            and reservation["status"] in statuses
+            for reservation in self.w["reservations"].values()
+        )
+
+    def has_room(self, task: Thing, worker: Thing) -> bool:
+        channel = worker["channels"][task["channel"]]
+        if not channel["available"] or self.load(worker, task["channel"]) >= channel["capacity"]:
+            return False
+        return not (self.w["single_tasking"] and self.load(worker, None))
+
+    def best_first(self, task: Thing, workers: list[Thing]) -> list[Thing]:
+        """order_by, then longest without a reservation, then seniority (behaviour §4)."""
+        optimized = self.w["channels"][task["channel"]]["optimized"]
+
+        def idle(worker: Thing) -> tuple[int, int]:
+            source = worker["channels"][task["channel"]] if optimized else worker
+            return (source["last_reserved"], worker["number"])
+
+        target = self.target(task)
+        clauses = target["order_by"] if target else []
+        values = {w["sid"]: [self.order_value(w, path) for path, _ in clauses] for w in workers}
+        present = [value for row in values.values() for value in row if value is not None]
+        if any(not isinstance(value, int) or isinstance(value, bool) for value in present):
+            clauses = []
+
+        def rank(worker: Thing) -> tuple[Any, ...]:
+            keys: list[Any] = []
+            for (_, descending), value in zip(clauses, values[worker["sid"]], strict=False):
+                keys.append((1, 0) if value is None else (0, -value if descending else value))
+            return (*keys, *idle(worker))
+
+        return sorted(workers, key=rank)
+
+    def order_value(self, worker: Thing, path: str) -> Any:
+        names = {**self.worker_names(worker), "channel": self.channel_names(worker)}
+        return look_up(path_of(path), {"worker": names})
+
+    def reserve(self, task: Thing, workers: list[Thing], now: int) -> None:
+        task["status"] = "reserved"
+        task["rounds"] += 1
+        task["skip_if_is_due"] = False
+        workflow = self.w["workflows"].get(task["workflow"])
+        timeout_s = workflow["reservation_timeout_s"] if workflow else 120
+        for worker in workers:
+            reservation = self.add(
+                "reservations",
+                self.new_sid("WR"),
+                number=self.number(),
+                task=task["sid"],
+                worker=worker["sid"],
+                channel=task["channel"],
+                status="pending",
+                deadline=now + timeout_s * 1000,
+                timer_set=self.timer(),
+            )
+            worker["last_reserved"] = reservation["number"]
+            worker["channels"][task["channel"]]["last_reserved"] = reservation["number"]
+            self.note("reservation.created", reservation["sid"])
+            if self.w["single_tasking"] and task["queue"] is not None:
+                self.move_worker(worker, self.w["queues"][task["queue"]]["reservation_activity"])
