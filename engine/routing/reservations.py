@@ -63,7 +63,7 @@ def announce(board: Board, reservation: Reservation, task: Task, now_ms: int) ->
     """Record `reservation.created` and request the assignment callback, once the task is reserved."""
     record_reservation(board.state, EVENT_OF_STATUS[ReservationStatus.PENDING], reservation, now_ms)
     workflow = board.state.workflows.get(task.workflow_sid or "")
-    if workflow is not None and (workflow.assignment_callback_url or workflow.fallback_assignment_callback_url):
+    if workflow is not None and workflow.assignment_callback_url:
         _request_callback(board, reservation, task, workflow, now_ms)
 
 

@@ -1,0 +1,151 @@
+"""The matching pass: best task ↔ best worker, until nothing fits (behaviour §4, §7).
+
+Theory of operation
+-------------------
+There is one order of all waiting tasks (`waiting.order_key`) and one order of the workers for a task: its order_by
+if it has one, then longest since the last reservation. A pass repeats: of all tasks with a worker to offer them to,
+take the first; reserve its best workers. Only dirty classes can hold such a task, so the pass merges their heads
+with a heap. A class made dirty on the way (a reservation changed figures that an expression reads) joins the heap
+before the next decision. A task whose ready workers all refused it lately is parked; the next one of its class gets
+its turn.
+"""
+
+import heapq
+
+from engine.routing.board import Board
+from engine.routing.deadlines import Due
+from engine.routing.effects import RoutingWarning
+from engine.routing.eligibility import EligibilityClass
+from engine.routing.entities import Task, TaskStatus, Worker
+from engine.routing.progress import should_skip, skip_step
+from engine.routing.rounds import start_round
+from engine.routing.waiting import OrderKey
+
+_Heap = list[tuple[OrderKey, int, EligibilityClass]]
+
+
+def match(board: Board, now_ms: int, limit: int) -> bool:
+    """Make up to `limit` decisions; returns whether there may be more to make."""
+    decisions = 0
+    while True:
+        decisions += _pass(board, now_ms, limit - decisions)
+        if decisions >= limit:
+            return bool(board.eligibility.dirty or board.entered)
+        if not _ask_to_skip(board, now_ms):
+            return False
+
+
+def _pass(board: Board, now_ms: int, limit: int) -> int:
+    heap: _Heap = []
+    decisions = 0
+    dirty = board.eligibility.dirty
+    while decisions < limit:
+        _take_dirty(board, heap)
+        if not heap:
+            return decisions
+        key, _, class_ = heapq.heappop(heap)
+        head = class_.waiting.head()
+        if head is None or not class_.ready:
+            continue
+        if head[0] != key:
+            _push(heap, class_)
+            continue
+        task = board.state.tasks[head[1]]
+        workers = choose_workers(board, class_, task, now_ms)
+        if workers:
+            start_round(board, task, workers, now_ms)
+        else:
+            _park(board, class_, task, now_ms)
+        decisions += 1
+        _push(heap, class_)
+    for _, _, class_ in heap:
+        dirty[class_.key] = class_
+    return decisions
+
+
+def _take_dirty(board: Board, heap: _Heap) -> None:
+    dirty = board.eligibility.dirty
+    for class_ in dirty.values():
+        _push(heap, class_)
+    dirty.clear()
+
+
+def _push(heap: _Heap, class_: EligibilityClass) -> None:
+    head = class_.waiting.head()
+    if head is not None and class_.ready:
+        heapq.heappush(heap, (head[0], class_.sequence, class_))
+
+
+def choose_workers(board: Board, class_: EligibilityClass, task: Task, now_ms: int) -> list[Worker]:
+    """Return the best ready workers for a task, up to its queue's MaxReservedWorkers."""
+    state = board.state
+    queue = state.task_queues.get(class_.demand.queue_sid or "")
+    count = queue.max_reserved_workers if queue else 1
+    refusals = {sid for sid, refusal in task.refusals.items() if refusal.until_ms > now_ms}
+    ready = class_.ready - refusals if refusals else class_.ready
+    if not ready:
+        return []
+    ordered = _in_given_order(board, class_, task, ready, count) if class_.demand.order_by else None
+    if ordered is None:
+        ordered = _longest_idle(board, class_, ready, count)
+    return [state.workers[sid] for sid in ordered]
+
+
+def _in_given_order(
+    board: Board, class_: EligibilityClass, task: Task, ready: set[str], count: int
+) -> list[str] | None:
+    order_by = class_.demand.order_by
+    assert order_by is not None
+    keyed = []
+    unordered = []
+    for sid in ready:
+        worker = board.state.workers[sid]
+        key = order_by.key(worker.environment)
+        if key is None:
+            unordered.append(sid)
+        else:
+            keyed.append((key, board.eligibility.idle_key(worker, task.task_channel_sid), sid))
+    if unordered:
+        sid = min(unordered)
+        message = f"order_by ignored for this round: worker {sid} has a value that is no integer"
+        board.state.warn(RoutingWarning(20001, message, task.sid, sid, task.workflow_sid))
+        return None
+    return [sid for _, _, sid in heapq.nsmallest(count, keyed)]
+
+
+def _longest_idle(board: Board, class_: EligibilityClass, ready: set[str], count: int) -> list[str]:
+    eligibility = board.eligibility
+    channel_sid = class_.demand.channel_sid
+    workers = board.state.workers
+    if len(ready) <= board.state.limits.ready_scan_max or class_.demand.ignores_capacity:
+        keyed = ((eligibility.idle_key(workers[sid], channel_sid), sid) for sid in ready)
+        return [sid for _, sid in heapq.nsmallest(count, keyed)]
+    chosen = []
+    for sid in eligibility.line(channel_sid):
+        if sid in ready:
+            chosen.append(sid)
+            if len(chosen) == count:
+                break
+    return chosen
+
+
+def _park(board: Board, class_: EligibilityClass, task: Task, now_ms: int) -> None:
+    until_ms = min(
+        refusal.until_ms
+        for sid, refusal in task.refusals.items()
+        if sid in class_.ready and refusal.until_ms > now_ms
+    )
+    board.eligibility.park_task(task)
+    board.state.deadlines.set(Due.OFFER_AGAIN, task.sid, until_ms)
+
+
+def _ask_to_skip(board: Board, now_ms: int) -> bool:
+    asked = list(board.entered)
+    board.entered.clear()
+    skipped = False
+    for task_sid in asked:
+        task = board.state.tasks.get(task_sid)
+        if task is not None and task.status is TaskStatus.PENDING and should_skip(board, task):
+            skip_step(board, task, now_ms)
+            skipped = True
+    return skipped
