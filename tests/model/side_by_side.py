@@ -181,9 +181,8 @@ class SideBySide:
         except Refusal as error:
             reference_refusal = f"Refusal: {error}"
         if bool(core_refusal) != bool(reference_refusal):
-            raise AssertionError(
-                f"{command}\n  core:      {core_refusal or 'done'}\n  reference: {reference_refusal or 'done'}"
-            )
+            answers = f"core: {core_refusal or 'done'}\n  reference: {reference_refusal or 'done'}"
+            raise AssertionError(f"{command}\n  {answers}")
         return not core_refusal
 
     def restart(self) -> None:
@@ -290,7 +289,7 @@ def since(moment_ms: int) -> int:
 
 def short(sid: object) -> str:
     text = str(sid)
-    return f"{text[:2]}{int(text[2:], 16)}" if len(text) == 34 and text[:2].isupper() else text
+    return f"{text[:2]}{int(text[-6:], 16)}" if len(text) == 34 and text[:2].isupper() else text
 
 
 def line(kind: str, sid: str, status: str, **fields: object) -> str:
