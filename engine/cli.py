@@ -1,0 +1,126 @@
+"""The command line: serve, migrate, check-config, quickstart.
+
+Exit codes: 0 done, 1 it failed, 2 the command line or a setting is wrong. What can be expected to go wrong is
+told in one line on standard error, without a traceback.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import update_wrapper
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from engine import __version__, logs
+from engine.errors import PointsmanError, SettingsError
+from engine.settings import Settings, sections
+from engine.settings_sources import SECRETS
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="pointsman", message="%(prog)s %(version)s")
+def main() -> None:
+    """Pointsman routes tasks to workers and speaks TaskRouter's REST API."""
+
+
+def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the flags that set something, and hand the command its Settings."""
+
+    def with_settings(
+        config: Path | None,
+        host: str | None,
+        port: str | None,
+        data_dir: str | None,
+        database_url: str | None,
+    ) -> None:
+        flags = {
+            ("server", "host"): host,
+            ("server", "port"): port,
+            ("database", "data_dir"): data_dir,
+            ("database", "url"): database_url,
+        }
+        with _failures():
+            command(Settings.load(config, flags))
+
+    options = (
+        click.option(
+            "--config", type=click.Path(path_type=Path), metavar="FILE", help="TOML file of settings."
+        ),
+        click.option("--host", metavar="H", help="Address to listen on."),
+        click.option("--port", metavar="N", help="Port to listen on."),
+        click.option("--data-dir", metavar="DIR", help="Directory of the database and the credentials."),
+        click.option("--database-url", metavar="DSN", help="PostgreSQL to use instead of the embedded one."),
+    )
+    wrapped: Callable[..., None] = update_wrapper(with_settings, command)
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+@main.command()
+@_settings_options
+def serve(settings: Settings) -> None:
+    """Run the daemon until SIGTERM or SIGINT."""
+    from engine import daemon
+
+    logs.configure(settings.logging)
+    daemon.run(settings)
+
+
+@main.command()
+@_settings_options
+def migrate(settings: Settings) -> None:
+    """Bring the database's schema up to date and stop."""
+    from engine import daemon
+
+    logs.configure(settings.logging)
+    version = daemon.migrate(settings)
+    click.echo(f"The schema is at version {version}.")
+
+
+@main.command("check-config")
+@_settings_options
+def check_config(settings: Settings) -> None:
+    """Check the settings and show those that are not the default."""
+    for section, model in sections().items():
+        values = getattr(settings, section)
+        for name, field in model.model_fields.items():
+            value = getattr(values, name)
+            if value != field.get_default(call_default_factory=True):
+                shown = "(hidden)" if (section, name) in SECRETS else value
+                click.echo(f"{section}.{name} = {shown}")
+    click.echo("The configuration is valid.")
+
+
+@main.command()
+@click.option("--keep", is_flag=True, help="Leave the daemon running until Ctrl-C.")
+def quickstart(keep: bool) -> None:
+    """Watch a small support centre route 60 tasks, on a daemon and a database made for it."""
+    from engine import quickstart as show
+
+    with _failures():
+        sys.exit(show.run(keep=keep))
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Turn what can be expected to go wrong into one line and an exit code."""
+    try:
+        yield
+    except SettingsError as error:
+        _fail(str(error), 2)
+    except PointsmanError as error:
+        _fail(str(error) or type(error).__name__, 1)
+    except OSError as error:
+        _fail(_describe(error), 1)
+
+
+def _describe(error: OSError) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(f"pointsman: {message}", err=True)
+    raise SystemExit(code)

@@ -1,0 +1,134 @@
+"""A daemon for the quickstart: a real child process on a free port with a throw-away data directory."""
+
+import asyncio
+import os
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import ClientError, ClientSession, ClientTimeout
+
+import engine
+from engine.errors import PointsmanError
+
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 15
+POLL_S = 0.05
+KEPT_VARIABLES = ("POINTSMAN_DATABASE_BIN_DIR", "POINTSMAN_DATABASE_RUN_AS")
+"""Settings of the user that tell how to run the embedded database; all others are left out."""
+
+
+@dataclass(slots=True, frozen=True)
+class Daemon:
+    """A running daemon and the credentials it was given."""
+
+    base_url: str
+    account_sid: str
+    auth_token: str
+
+
+@asynccontextmanager
+async def daemon() -> AsyncIterator[Daemon]:
+    """Start a daemon, hand it over when it is ready, stop it and remove its data.
+
+    Raises PointsmanError, with the end of its log, when it does not become ready.
+    """
+    directory = _throw_away_directory()
+    try:
+        credentials = ("AC" + secrets.token_hex(16), secrets.token_hex(16))
+        started = Daemon(f"http://127.0.0.1:{_free_port()}", *credentials)
+        log = directory / "daemon.log"
+        process = await _spawn(started, directory / "data", log)
+        try:
+            await _ready(started, process, log)
+            yield started
+        finally:
+            await _stop(process)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _throw_away_directory() -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="pointsman-"))
+    directory.chmod(0o711)  # as root the embedded database runs under another account and must get in
+    return directory
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _spawn(daemon: Daemon, data_dir: Path, log: Path) -> asyncio.subprocess.Process:
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("POINTSMAN_") or name in KEPT_VARIABLES
+    }
+    environ |= {
+        "POINTSMAN_ACCOUNT_SID": daemon.account_sid,
+        "POINTSMAN_AUTH_TOKEN": daemon.auth_token,
+        "POINTSMAN_LOGGING_FORMAT": "json",
+    }
+    port = daemon.base_url.rpartition(":")[2]
+    flags = ("--host", "127.0.0.1", "--port", port, "--data-dir", str(data_dir))
+    with log.open("wb") as out:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "engine",
+            "serve",
+            *flags,
+            cwd=Path(engine.__file__).parents[1],  # where `-m engine` finds this very package
+            env=environ,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+
+
+async def _ready(daemon: Daemon, process: asyncio.subprocess.Process, log: Path) -> None:
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S), ClientSession(timeout=ClientTimeout(total=2)) as session:
+            while process.returncode is None:
+                if await _answers(session, f"{daemon.base_url}/readyz"):
+                    return
+                await asyncio.sleep(POLL_S)
+    except TimeoutError:
+        raise PointsmanError(f"the daemon was not ready after {START_TIMEOUT_S} s\n{_end_of(log)}") from None
+    raise PointsmanError(f"the daemon ended with code {process.returncode}\n{_end_of(log)}")
+
+
+async def _answers(session: ClientSession, url: str) -> bool:
+    try:
+        async with session.get(url) as answer:
+            return answer.status == 200
+    except (ClientError, TimeoutError):
+        return False
+
+
+def _end_of(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    """End the daemon, at once when it takes too long or the user insists."""
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
