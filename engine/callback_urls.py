@@ -81,6 +81,22 @@ def parse_callback_url(text: str) -> CallbackUrl:
     return _assemble(parts, port)
 
 
+def origin_of(text: str) -> str:
+    """Return "host:port" of a callback URL; "" for all that cannot be called."""
+    try:
+        return parse_callback_url(text).origin
+    except InvalidCallbackUrl:
+        return ""
+
+
+def public_form(text: str) -> str:
+    """Return a callback URL for the log: without user info, query and fragment."""
+    try:
+        return parse_callback_url(text).public
+    except InvalidCallbackUrl:
+        return "invalid"
+
+
 def _assemble(parts: SplitResult, port: int | None) -> CallbackUrl:
     user_info, _, host_and_port = parts.netloc.rpartition("@")
     host = _host(host_and_port)

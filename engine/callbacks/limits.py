@@ -1,0 +1,45 @@
+"""The limits of everything that leaves the house, as plain values."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, frozen=True)
+class CallbackLimits:
+    """What bounds callbacks in time, number and size. The dispatcher takes one of these."""
+
+    assignment_timeout_s: float = 5.0
+    """How long one attempt of an assignment callback may take (behaviour §8)."""
+    event_timeout_s: float = 15.0
+    """How long an event callback may take (behaviour §9)."""
+    concurrent_max: int = 500
+    """Most assignment callbacks under way."""
+    concurrent_per_host_max: int = 200
+    """Most assignment callbacks under way to one host and port."""
+    event_concurrent_max: int = 200
+    """Most event callbacks under way."""
+    event_concurrent_per_host_max: int = 50
+    """Most event callbacks under way to one host and port."""
+    response_bytes_max: int = 65_536
+    """Largest answer that is read."""
+    assignment_pending_max: int = 100_000
+    """Most waiting assignment callbacks held as they are; those beyond it are held compressed."""
+    event_pending_max: int = 10_000
+    """Most event callbacks waiting or under way; beyond it the newest are dropped and counted."""
+    event_pending_per_host_max: int = 5_000
+    """The same for one host and port, so that one dead receiver leaves room for the others."""
+    event_drop_log_interval_s: float = 10.0
+    """How often dropped event callbacks are reported."""
+    outcomes_pending_max: int = 10_000
+    """Most answers waiting to be taken in by their workspace; beyond it no callback is started."""
+    outcome_retry_s: float = 600.0
+    """How long an answer is offered to a workspace that cannot take it; then the outbox has to repeat it."""
+    backoff_first_s: float = 0.05
+    """The longest first pause between two offers of an answer."""
+    backoff_max_s: float = 5.0
+    """The longest pause between two offers of an answer."""
+    keepalive_s: float = 4.0
+    """How long an idle connection is kept: less than the 5 s after which common receivers close theirs."""
+    allow_private: bool = True
+    """Whether private and loopback addresses may be called."""
+    resolver_threads: int = 16
+    """Most host names looked up at a time."""
