@@ -1,0 +1,164 @@
+"""One authenticated request within its account and workspace, and what handlers do with it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+from aiohttp import web
+
+from engine.api.auth import TokenOf, authenticate
+from engine.api.forms import Form, parse_urlencoded, read_form
+from engine.api.problems import not_found, precondition_failed
+from engine.api.representations import Place
+from engine.api.roots import root_of
+from engine.clock import Clock
+from engine.routing.commands import Command
+from engine.runtime.service import RoutingService
+from engine.sids import SidFactory
+from engine.storage.reads import Reads
+
+V = TypeVar("V")
+
+
+@dataclass(slots=True, frozen=True)
+class ApiLimits:
+    """What one request may hold."""
+
+    request_bytes_max: int = 4_194_304
+    request_fields_max: int = 1_000
+    attributes_chars_max: int = 4_096
+    workflow_configuration_bytes_max: int = 1_038_576
+
+
+@dataclass(slots=True, frozen=True)
+class Api:
+    """What every handler reaches: commands go to `service`, questions to `reads`.
+
+    `public_url` is the base of the URLs in answers; empty takes scheme and host of each request, from the
+    X-Forwarded headers when `trust_forwarded`.
+    """
+
+    service: RoutingService
+    reads: Reads
+    token_of: TokenOf
+    mint: SidFactory
+    clock: Clock
+    limits: ApiLimits
+    public_url: str
+    trust_forwarded: bool
+
+
+@dataclass(slots=True, frozen=True)
+class Call:
+    """A request of `account_sid`, whose workspace (if the path names one) belongs to that account."""
+
+    request: web.Request
+    api: Api
+    account_sid: str
+
+    @property
+    def reads(self) -> Reads:
+        """The committed rows."""
+        return self.api.reads
+
+    @property
+    def workspace_sid(self) -> str:
+        """The workspace that the path names."""
+        return self.request.match_info["WS"]
+
+    def path(self, name: str) -> str:
+        """Return a segment of the path by its placeholder."""
+        return self.request.match_info[name]
+
+    def mint(self, prefix: str) -> str:
+        """Return a new SID."""
+        return self.api.mint(prefix)
+
+    def query(self) -> Form:
+        """Return the query parameters. Raises 400 when they are malformed."""
+        raw = self.request.rel_url.raw_query_string
+        return parse_urlencoded(raw.encode("utf-8", "surrogateescape"), self.api.limits.request_fields_max)
+
+    async def form(self) -> Form:
+        """Return the fields of the body. Raises 400 when it is malformed, 413 when it is too large."""
+        limits = self.api.limits
+        return await read_form(self.request, limits.request_bytes_max, limits.request_fields_max)
+
+    def place(self, workspace_sid: str | None = None) -> Place:
+        """Return where and when an answer is rendered."""
+        root = root_of(self.request, self.api.public_url, self.api.trust_forwarded)
+        sid = workspace_sid or self.request.match_info.get("WS", "")
+        return Place(root, self.account_sid, sid, self.api.clock())
+
+    def if_match(self) -> int | None:
+        """Return the version that If-Match names; None without one and for `*`.
+
+        A bare number, a quoted one and a weak one mean the same (contract §2).
+
+        Raises:
+            ApiError: 412, code 20412, for anything else.
+        """
+        text = self.request.headers.get("If-Match", "").strip()
+        if text in {"", "*"}:
+            return None
+        digits = text.removeprefix("W/")
+        if len(digits) > 2 and digits[0] == digits[-1] == '"':
+            digits = digits[1:-1]
+        if not (digits.isascii() and digits.isdecimal() and len(digits) <= 18):
+            raise precondition_failed(f"If-Match {text} is not a version of this resource")
+        return int(digits)
+
+    def missing(self) -> Exception:
+        """Return the 404 of this path."""
+        return not_found(self.request.path)
+
+    def found(self, view: V | None) -> V:
+        """Return `view`. Raises 404 when there is none."""
+        if view is None:
+            raise self.missing()
+        return view
+
+    async def submit(self, command: Command, expected: type[V]) -> V:
+        """Hand a command to the workspace and return its view, once it is durable."""
+        view = await self.api.service.submit(self.account_sid, self.workspace_sid, command)
+        assert isinstance(view, expected)
+        return view
+
+    async def carry_out(self, command: Command) -> None:
+        """Hand a command that has no answer to the workspace; returns once it is durable."""
+        await self.api.service.submit(self.account_sid, self.workspace_sid, command)
+
+
+Endpoint = Callable[[Call], Awaitable[web.Response]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def guarded(api: Api, endpoint: Endpoint) -> Handler:
+    """Make a handler that lets only the account itself at its workspaces.
+
+    Raises (when handling): 401 without the right credentials, 404 for another account's workspace.
+    """
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        account_sid = authenticate(request.headers.get("Authorization"), api.token_of)
+        structlog.contextvars.bind_contextvars(account_sid=account_sid)
+        await _admit(api, request, account_sid)
+        return await endpoint(Call(request, api, account_sid))
+
+    return handle
+
+
+async def _admit(api: Api, request: web.Request, account_sid: str) -> None:
+    if any("\0" in segment for segment in request.match_info.values()):
+        raise not_found(request.path)
+    workspace_sid = request.match_info.get("WS")
+    if workspace_sid is None:
+        return
+    owner = api.service.account_of(workspace_sid)
+    if owner is None:
+        view = await api.reads.workspace(account_sid, workspace_sid)
+        owner = view.account_sid if view else None
+    if owner != account_sid:
+        raise not_found(request.path)
+    structlog.contextvars.bind_contextvars(workspace_sid=workspace_sid)

@@ -1,0 +1,176 @@
+"""Request bodies and query strings as named text values.
+
+A form and a JSON object end up as the same `Form`: PascalCase names to lists of text. What the text means is
+for the readers in `fields.py`.
+"""
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import unquote_plus
+
+import orjson
+from aiohttp import web
+
+from engine.api.problems import bad_request, too_large
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+Reader = Callable[[str, str], T]
+"""Takes a field's name and text, returns its value or raises an ApiError of status 400."""
+
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
+_FORM_TYPES = {"", "application/x-www-form-urlencoded"}
+
+
+class Form:
+    """The fields of one request. Of a repeated single-valued field the last one counts."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: dict[str, list[str]]) -> None:
+        self._fields = fields
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._fields
+
+    def names(self) -> list[str]:
+        """Return the names in the order they were first sent."""
+        return list(self._fields)
+
+    def all(self, name: str) -> list[str]:
+        """Return every value of a repeatable field."""
+        return self._fields.get(name, [])
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Return all values with their names."""
+        return [(name, text) for name, texts in self._fields.items() for text in texts]
+
+    def value(self, name: str, read: Reader[T], default: D) -> T | D:
+        """Return what `read` makes of a field; `default` when it was not sent or is empty."""
+        texts = self._fields.get(name)
+        if texts is None or not texts[-1]:
+            return default
+        return read(name, texts[-1])
+
+    def exact(self, name: str, read: Reader[T], default: D) -> T | D:
+        """Return what `read` makes of a field, empty text included; `default` when it was not sent."""
+        texts = self._fields.get(name)
+        return default if texts is None else read(name, texts[-1])
+
+    def required(self, name: str, read: Reader[T]) -> T:
+        """Return what `read` makes of a field. Raises 400/20001 naming it when it was not sent."""
+        texts = self._fields.get(name)
+        if texts is None:
+            raise bad_request(f"Missing required parameter {name} in the post body")
+        return read(name, texts[-1])
+
+
+EMPTY = Form({})
+
+
+async def read_form(request: web.Request, bytes_max: int, fields_max: int) -> Form:
+    """Read a request's body.
+
+    Args:
+        request: with a urlencoded body (or one without a content type), or a JSON object.
+        bytes_max: the longest body.
+        fields_max: the most values in it.
+
+    Raises:
+        ApiError: 413 over the limit, 400 for another content type or malformed content.
+    """
+    if (request.content_length or 0) > bytes_max:
+        raise too_large(bytes_max)
+    raw = await request.read()
+    if not raw:
+        return EMPTY
+    content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if content_type in _FORM_TYPES:
+        return parse_urlencoded(raw, fields_max)
+    if content_type == "application/json":
+        return parse_json(raw, fields_max)
+    raise bad_request(f"Content-Type {content_type} is not supported; send application/x-www-form-urlencoded")
+
+
+def parse_urlencoded(raw: bytes, fields_max: int) -> Form:
+    """Parse a urlencoded body or query string. Raises 400 for broken escapes, invalid UTF-8 and NUL."""
+    try:
+        return Form(_urlencoded_fields(raw.decode(), fields_max))
+    except UnicodeDecodeError:
+        raise bad_request("The request is not valid UTF-8") from None
+
+
+def parse_json(raw: bytes, fields_max: int) -> Form:
+    """Parse a JSON object of PascalCase names.
+
+    Scalars are taken as their form text, null as "not sent", a list of scalars as a repeated field, and an
+    object as its own JSON text (for Attributes and Configuration).
+    """
+    try:
+        document = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise bad_request(f"The request body is not valid JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise bad_request("The request body is not a JSON object")
+    fields: dict[str, list[str]] = {}
+    count = 0
+    for name, value in document.items():
+        texts = _json_texts(name, value)
+        count += len(texts)
+        _check(name, texts, count, fields_max)
+        if texts:
+            fields[name] = texts
+    return Form(fields)
+
+
+def _urlencoded_fields(text: str, fields_max: int) -> dict[str, list[str]]:
+    if _BROKEN_ESCAPE.search(text):
+        raise bad_request("The request holds a % that is not followed by two hexadecimal digits")
+    fields: dict[str, list[str]] = {}
+    count = 0
+    for piece in text.split("&"):
+        if not piece:
+            continue
+        encoded_name, _, encoded_value = piece.partition("=")
+        name = unquote_plus(encoded_name, errors="strict")
+        value = unquote_plus(encoded_value, errors="strict")
+        count += 1
+        _check(name, [value], count, fields_max)
+        fields.setdefault(name, []).append(value)
+    return fields
+
+
+def _check(name: str, texts: list[str], count: int, fields_max: int) -> None:
+    if count > fields_max:
+        raise bad_request(f"The request has more than {fields_max} fields")
+    if not name:
+        raise bad_request("The request holds a value without a name")
+    if "\0" in name or any("\0" in text for text in texts):
+        raise bad_request("The request holds a NUL character")
+
+
+def _json_texts(name: str, value: object) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return [_json_text(name, item) for item in value]
+    return [_json_text(name, value)]
+
+
+def _json_text(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float):
+        return orjson.dumps(value).decode()
+    if isinstance(value, dict):
+        return _nested_text(name, value)
+    raise bad_request(f"{name}: a list may hold text, numbers and booleans only")
+
+
+def _nested_text(name: str, value: dict[str, object]) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        raise bad_request(f"{name} is nested too deeply") from None

@@ -1,0 +1,93 @@
+"""What every request goes through: an id, the drain, errors as documents, headers, and the time it took."""
+
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from engine import metrics
+from engine.api.problems import INTERNAL, ApiError, respond, translate, unavailable
+from engine.logs import get_logger
+
+log = get_logger()
+
+REQUEST_ID = "X-Request-Id"
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+
+_EVERY_ANSWER = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type, If-Match, X-Request-Id",
+    "Access-Control-Allow-Credentials": "true",
+    "Access-Control-Expose-Headers": "ETag, Retry-After, X-Request-Id, X-Rate-Limit-Limit, "
+    "X-Rate-Limit-Remaining, X-Rate-Limit-Config",
+    "X-Rate-Limit-Limit": "1000000000",
+    "X-Rate-Limit-Remaining": "1000000000",
+    "X-Rate-Limit-Config": "unlimited",
+}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Gate:
+    """Open while the daemon takes requests; closed during the drain, when only probes are answered."""
+
+    __slots__ = ("_closed",)
+
+    def __init__(self) -> None:
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether requests are turned away."""
+        return self._closed
+
+    def close(self) -> None:
+        """Answer every further request 503 and let connections go."""
+        self._closed = True
+
+
+GATE = web.AppKey("gate", Gate)
+
+
+@web.middleware
+async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer a request, whatever happens to it, and account for it."""
+    started_s = time.perf_counter()
+    request_id = f"RQ{secrets.token_hex(16)}"
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    response = await _answer(request, handler)
+    response.headers.update(_EVERY_ANSWER)
+    response.headers[REQUEST_ID] = request_id
+    route = request.match_info.route.resource
+    metrics.REQUEST_SECONDS.labels(
+        request.method if route else "-", route.canonical if route else "-", response.status
+    ).observe(time.perf_counter() - started_s)
+    return response
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if request.app[GATE].closed and request.path not in PROBES:
+        return _turned_away()
+    if request.method == "OPTIONS" and isinstance(
+        request.match_info.http_exception, web.HTTPMethodNotAllowed
+    ):
+        return web.Response(status=204)
+    try:
+        return await handler(request)
+    except Exception as error:
+        return respond(translate(error, request) or _unexpected(request, error))
+
+
+def _unexpected(request: web.Request, error: Exception) -> ApiError:
+    log.error("request.failed", method=request.method, path=request.path, exc_info=error)
+    return ApiError(500, INTERNAL, "An internal error occurred")
+
+
+def _turned_away() -> web.Response:
+    response = respond(unavailable("The server is shutting down"))
+    response.force_close()
+    return response

@@ -1,0 +1,118 @@
+"""Cursor paging: which page a request asks for, and the envelope that leads to the others (contract §2).
+
+A token is `PA` and the cursor of the last item of the page before, or `PB` and that of the first item of the
+page after. For lists in their natural order the cursor is the SID of that item. `Page` is the client's own
+count of pages; it selects nothing, and without a token only page 0 can be meant.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from engine.api import answers
+from engine.api.call import Call
+from engine.api.fields import whole_number
+from engine.api.forms import Form
+from engine.api.problems import ABSOLUTE_PAGING, BAD_PAGE_TOKEN, bad_request
+from engine.api.representations import Rendering
+from engine.sids import is_sid
+from engine.storage.reads import Page, PageRequest
+
+PAGE_SIZE_DEFAULT = 50
+PAGE_SIZE_MAX = 1_000
+PAGE_NUMBER_MAX = 2**31 - 1
+
+_FORWARD = "PA"
+_BACKWARD = "PB"
+_CURSOR = re.compile(r"[A-Za-z0-9_=.~-]{1,512}")
+_PAGING_NAMES = {"Page", "PageSize", "PageToken"}
+
+
+@dataclass(slots=True, frozen=True)
+class Paging:
+    """The page that a request asks for; `filters` are its other parameters, to be carried along."""
+
+    size: int
+    number: int
+    token: str | None
+    filters: Sequence[tuple[str, str]]
+
+    @classmethod
+    def read(cls, query: Form) -> "Paging":
+        """Read the paging parameters.
+
+        Raises:
+            ApiError: 400 for a number that is none, 40153 for a page without token, 21481 for a bad token.
+        """
+        size = query.value("PageSize", whole_number, PAGE_SIZE_DEFAULT)
+        number = query.value("Page", whole_number, 0)
+        token = query.value("PageToken", _page_token, None)
+        if not 0 <= number <= PAGE_NUMBER_MAX:
+            raise bad_request(f"Page must be at least 0 and at most {PAGE_NUMBER_MAX}")
+        if number and token is None:
+            raise bad_request("Page needs the PageToken that came with it", ABSOLUTE_PAGING)
+        filters = [pair for pair in query.pairs() if pair[0] not in _PAGING_NAMES]
+        return cls(min(max(size, 1), PAGE_SIZE_MAX), number, token, filters)
+
+    def by_sid(self, prefix: str) -> PageRequest:
+        """Return the request for a list in the order of its SIDs. Raises 400/21481 for another's token."""
+        if self.token is not None and not is_sid(self.token[2:], prefix):
+            raise _bad_token()
+        return self.by_cursor()
+
+    def by_cursor(self, order: str | None = None) -> PageRequest:
+        """Return the request for a list whose cursors only the store understands."""
+        cursor = self.token[2:] if self.token else None
+        if self.token and self.token.startswith(_BACKWARD):
+            return PageRequest(self.size, before=cursor, order=order)
+        return PageRequest(self.size, after=cursor, order=order)
+
+    def answer(
+        self, call: Call, key: str, page: Page[Any], rendering: Rendering, *, tagged: bool = False
+    ) -> web.Response:
+        """Answer a page: the items under `key`, and `meta`; `tagged` adds an ETag."""
+        place = call.place()
+        body = {
+            "meta": self._meta(call, place.root, key, page),
+            key: [rendering(place, v) for v in page.items],
+        }
+        return answers.collection(body, tagged=tagged)
+
+    def _meta(self, call: Call, root: str, key: str, page: Page[Any]) -> dict[str, Any]:
+        base = f"{root}{call.request.path}"
+        before = None if page.previous is None else f"{_BACKWARD}{page.previous}"
+        after = None if page.next is None else f"{_FORWARD}{page.next}"
+        return {
+            "page": self.number,
+            "page_size": self.size,
+            "first_page_url": self._url(base, 0, None),
+            "previous_page_url": before and self._url(base, max(self.number - 1, 0), before),
+            "url": self._url(base, self.number, self.token),
+            "next_page_url": after and self._url(base, self.number + 1, after),
+            "key": key,
+        }
+
+    def _url(self, base: str, number: int, token: str | None) -> str:
+        parameters = [*self.filters, ("PageSize", str(self.size)), ("Page", str(number))]
+        if token is not None:
+            parameters.append(("PageToken", token))
+        return f"{base}?{urlencode(parameters)}"
+
+
+def empty_page() -> Page[Any]:
+    """Return a page without items, for a filter that names something that does not exist."""
+    return Page([], None, None)
+
+
+def _page_token(_name: str, value: str) -> str:
+    if value[:2] not in {_FORWARD, _BACKWARD} or not _CURSOR.fullmatch(value[2:]):
+        raise _bad_token()
+    return value
+
+
+def _bad_token() -> Exception:
+    return bad_request("PageToken is not valid for this list", BAD_PAGE_TOKEN)

@@ -1,0 +1,139 @@
+"""Every error answer: which failure becomes which status and code, and its body.
+
+The four keys type, title, status and code never stand together: clients would take the body for RFC 9457
+and raise another exception class (contract §11).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from engine.errors import Overloaded, StoreUnavailable, Unavailable, WorkspaceNotFound
+from engine.routing.errors import Gone, NotFound, Refused, RoutingError, VersionMismatch
+
+BAD_REQUEST = 20001
+BAD_FRIENDLY_NAME = 20002
+NOT_AUTHENTICATED = 20003
+METHOD_NOT_ALLOWED = 20004
+NOT_FOUND = 20404
+PRECONDITION_FAILED = 20412
+TOO_LARGE = 20413
+INTERNAL = 20500
+UNAVAILABLE = 20503
+BAD_PAGE_TOKEN = 21481
+ABSOLUTE_PAGING = 40153
+UNKNOWN_INSTRUCTION = 55555
+
+_DOCS = "https://www.twilio.com/docs/errors/"
+
+
+class ApiError(Exception):
+    """A request that is answered with an error.
+
+    Args:
+        status: HTTP status.
+        code: code of the error dictionary (contract §11.1).
+        message: what is wrong, for the caller.
+        headers: more headers of the answer.
+    """
+
+    def __init__(
+        self, status: int, code: int, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = headers or {}
+
+
+def bad_request(message: str, code: int = BAD_REQUEST) -> ApiError:
+    """Return a 400."""
+    return ApiError(400, code, message)
+
+
+def not_found(path: str) -> ApiError:
+    """Return the 404 of a resource path; the message names it without `/v1`."""
+    return ApiError(404, NOT_FOUND, f"The requested resource {path.removeprefix('/v1')} was not found")
+
+
+def not_authenticated() -> ApiError:
+    """Return the 401 that asks for Basic credentials."""
+    return ApiError(401, NOT_AUTHENTICATED, "Authenticate", {"WWW-Authenticate": 'Basic realm="TaskRouter"'})
+
+
+def precondition_failed(message: str) -> ApiError:
+    """Return the 412 of an If-Match that does not hold."""
+    return ApiError(412, PRECONDITION_FAILED, message)
+
+
+def too_large(bytes_max: int) -> ApiError:
+    """Return the 413 of a body over the limit."""
+    return ApiError(413, TOO_LARGE, f"The request body is larger than {bytes_max} bytes")
+
+
+def unavailable(message: str, retry_after_s: int = 1) -> ApiError:
+    """Return the 503 that invites to try again."""
+    return ApiError(503, UNAVAILABLE, message, {"Retry-After": str(retry_after_s)})
+
+
+def translate(error: Exception, request: web.BaseRequest) -> ApiError | None:
+    """Return the answer to a known failure, or None when it is an unexpected one.
+
+    A NotFound of something that the path does not name is a bad value in the body: 400.
+    """
+    for kinds, answer in _ANSWERS:
+        if isinstance(error, kinds):
+            return answer(error, request.path)
+    return None
+
+
+def respond(error: ApiError) -> web.Response:
+    """Render an error."""
+    body = {
+        "code": error.code,
+        "message": error.message,
+        "more_info": f"{_DOCS}{error.code}",
+        "status": error.status,
+    }
+    return web.Response(
+        body=orjson.dumps(body), status=error.status, content_type="application/json", headers=error.headers
+    )
+
+
+def _refusal(error: Any, path: str) -> ApiError:
+    if isinstance(error, NotFound):
+        return not_found(path) if error.sid in path else bad_request(error.message)
+    status = next((status for kind, status in _REFUSALS.items() if isinstance(error, kind)), 400)
+    return ApiError(status, error.code, error.message)
+
+
+def _wrong_method(error: web.HTTPMethodNotAllowed, path: str) -> ApiError:
+    allowed = ", ".join(sorted(error.allowed_methods))
+    message = f"{error.method} is not allowed on {path.removeprefix('/v1')}; allowed: {allowed}"
+    return ApiError(405, METHOD_NOT_ALLOWED, message, {"Allow": allowed})
+
+
+def _body_too_large(_error: Any, _path: str) -> ApiError:
+    return ApiError(413, TOO_LARGE, "The request body is too large")
+
+
+def _malformed(_error: Any, _path: str) -> ApiError:
+    return bad_request("The request body is malformed")
+
+
+_REFUSALS: dict[type[RoutingError], int] = {Refused: 400, VersionMismatch: 412, Gone: 410}
+
+_ANSWERS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[Any, str], ApiError]], ...] = (
+    (ApiError, lambda error, _: error),
+    (RoutingError, _refusal),
+    ((WorkspaceNotFound, web.HTTPNotFound), lambda _, path: not_found(path)),
+    ((Overloaded, Unavailable), lambda error, _: unavailable(str(error), error.retry_after_s)),
+    (StoreUnavailable, lambda _error, _path: unavailable("The database does not answer")),
+    (web.HTTPMethodNotAllowed, _wrong_method),
+    (web.HTTPRequestEntityTooLarge, _body_too_large),
+    ((web.HTTPBadRequest, web.RequestPayloadError, HttpProcessingError), _malformed),
+)

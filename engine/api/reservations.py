@@ -1,0 +1,105 @@
+"""Reservations, as their task and as their worker has them (contract §5.5, §5.10)."""
+
+from aiohttp import web
+
+from engine.api import answers, fields
+from engine.api import representations as render
+from engine.api.call import Call
+from engine.api.paging import Paging
+from engine.api.problems import precondition_failed
+from engine.api.reservation_body import read_change
+from engine.routing.commands import UpdateReservation
+from engine.routing.entities import ReservationStatus
+from engine.routing.views import ReservationView
+
+_STATUS = fields.choice(ReservationStatus)
+_WORKER = fields.sid("WK")
+
+
+async def list_task_reservations(call: Call) -> web.Response:
+    """List a task's reservations."""
+    query = call.query()
+    paging = Paging.read(query)
+    request = paging.by_sid("WR")
+    status = query.value("ReservationStatus", _STATUS, None)
+    worker_sid = query.value("WorkerSid", _WORKER, None)
+    call.found(await call.reads.task(call.workspace_sid, call.path("WT")))
+    page = await call.reads.task_reservations(
+        call.workspace_sid, call.path("WT"), request, status=status, worker_sid=worker_sid
+    )
+    return paging.answer(call, "reservations", page, render.task_reservation, tagged=True)
+
+
+async def fetch_task_reservation(call: Call) -> web.Response:
+    """Answer one of a task's reservations."""
+    view = await _of_task(call)
+    return answers.document(render.task_reservation(call.place(), view), version=view.version)
+
+
+async def update_task_reservation(call: Call) -> web.Response:
+    """Accept, reject, wrap up or complete a reservation of a task, if If-Match holds."""
+    change = read_change(await call.form(), supervised=True)
+    if change is None:
+        view = _unchanged(call, await _of_task(call))
+    else:
+        command = UpdateReservation(
+            sid=call.path("WR"),
+            status=change.status,
+            task_sid=call.path("WT"),
+            activity_sid=change.activity_sid,
+            if_match=call.if_match(),
+        )
+        view = await call.submit(command, ReservationView)
+    return answers.document(render.task_reservation(call.place(), view), version=view.version)
+
+
+async def list_worker_reservations(call: Call) -> web.Response:
+    """List a worker's reservations."""
+    query = call.query()
+    paging = Paging.read(query)
+    request = paging.by_sid("WR")
+    status = query.value("ReservationStatus", _STATUS, None)
+    call.found(await call.reads.worker(call.workspace_sid, call.path("WK")))
+    page = await call.reads.worker_reservations(call.workspace_sid, call.path("WK"), request, status=status)
+    return paging.answer(call, "reservations", page, render.worker_reservation, tagged=True)
+
+
+async def fetch_worker_reservation(call: Call) -> web.Response:
+    """Answer one of a worker's reservations."""
+    view = await _of_worker(call)
+    return answers.document(render.worker_reservation(call.place(), view), version=view.version)
+
+
+async def update_worker_reservation(call: Call) -> web.Response:
+    """Accept, reject, wrap up or complete a reservation of a worker, if If-Match holds."""
+    change = read_change(await call.form(), supervised=False)
+    if change is None:
+        view = _unchanged(call, await _of_worker(call))
+    else:
+        command = UpdateReservation(
+            sid=call.path("WR"),
+            status=change.status,
+            worker_sid=call.path("WK"),
+            activity_sid=change.activity_sid,
+            if_match=call.if_match(),
+        )
+        view = await call.submit(command, ReservationView)
+    return answers.document(render.worker_reservation(call.place(), view), version=view.version)
+
+
+async def _of_task(call: Call) -> ReservationView:
+    view = await call.reads.task_reservation(call.workspace_sid, call.path("WT"), call.path("WR"))
+    return call.found(view)
+
+
+async def _of_worker(call: Call) -> ReservationView:
+    view = await call.reads.worker_reservation(call.workspace_sid, call.path("WK"), call.path("WR"))
+    return call.found(view)
+
+
+def _unchanged(call: Call, view: ReservationView) -> ReservationView:
+    """Answer an update that asks for nothing; If-Match is still compared."""
+    expected = call.if_match()
+    if expected is not None and expected != view.version:
+        raise precondition_failed(f"If-Match {expected} is not the present version {view.version}")
+    return view

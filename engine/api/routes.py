@@ -1,0 +1,102 @@
+"""Every route of the API in one table.
+
+A placeholder of two capitals stands for a SID with that prefix, any other for one segment of text; so
+`/TaskQueues/Statistics` can never be taken for a queue. What is asked for most stands first, because routes
+are tried in this order.
+"""
+
+import re
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from engine.api import (
+    activities,
+    events,
+    reservations,
+    task_channels,
+    task_queues,
+    tasks,
+    worker_channels,
+    workers,
+    workflows,
+    workspaces,
+)
+from engine.api.call import Api, Endpoint, guarded
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_ALL = "/v1/Workspaces"
+_ONE = f"{_ALL}/{{WS}}"
+
+
+@dataclass(slots=True, frozen=True)
+class Route:
+    """One operation of contract §4."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+
+
+ROUTES = (
+    Route("GET", f"{_ONE}/Tasks", tasks.list_tasks),
+    Route("POST", f"{_ONE}/Tasks", tasks.create_task),
+    Route("GET", f"{_ONE}/Tasks/{{WT}}", tasks.fetch_task),
+    Route("POST", f"{_ONE}/Tasks/{{WT}}", tasks.update_task),
+    Route("DELETE", f"{_ONE}/Tasks/{{WT}}", tasks.delete_task),
+    Route("GET", f"{_ONE}/Tasks/{{WT}}/Reservations", reservations.list_task_reservations),
+    Route("GET", f"{_ONE}/Tasks/{{WT}}/Reservations/{{WR}}", reservations.fetch_task_reservation),
+    Route("POST", f"{_ONE}/Tasks/{{WT}}/Reservations/{{WR}}", reservations.update_task_reservation),
+    Route("GET", f"{_ONE}/Workers/{{WK}}/Reservations", reservations.list_worker_reservations),
+    Route("GET", f"{_ONE}/Workers/{{WK}}/Reservations/{{WR}}", reservations.fetch_worker_reservation),
+    Route("POST", f"{_ONE}/Workers/{{WK}}/Reservations/{{WR}}", reservations.update_worker_reservation),
+    Route("GET", f"{_ONE}/Workers", workers.list_workers),
+    Route("POST", f"{_ONE}/Workers", workers.create_worker),
+    Route("GET", f"{_ONE}/Workers/{{WK}}", workers.fetch_worker),
+    Route("POST", f"{_ONE}/Workers/{{WK}}", workers.update_worker),
+    Route("DELETE", f"{_ONE}/Workers/{{WK}}", workers.delete_worker),
+    Route("GET", f"{_ONE}/Workers/{{WK}}/Channels", worker_channels.list_worker_channels),
+    Route("GET", f"{_ONE}/Workers/{{WK}}/Channels/{{channel}}", worker_channels.fetch_worker_channel),
+    Route("POST", f"{_ONE}/Workers/{{WK}}/Channels/{{channel}}", worker_channels.update_worker_channel),
+    Route("GET", f"{_ONE}/Events", events.list_events),
+    Route("GET", f"{_ONE}/Events/{{EV}}", events.fetch_event),
+    Route("GET", f"{_ONE}/TaskQueues", task_queues.list_task_queues),
+    Route("POST", f"{_ONE}/TaskQueues", task_queues.create_task_queue),
+    Route("GET", f"{_ONE}/TaskQueues/{{WQ}}", task_queues.fetch_task_queue),
+    Route("POST", f"{_ONE}/TaskQueues/{{WQ}}", task_queues.update_task_queue),
+    Route("DELETE", f"{_ONE}/TaskQueues/{{WQ}}", task_queues.delete_task_queue),
+    Route("GET", f"{_ONE}/Workflows", workflows.list_workflows),
+    Route("POST", f"{_ONE}/Workflows", workflows.create_workflow),
+    Route("GET", f"{_ONE}/Workflows/{{WW}}", workflows.fetch_workflow),
+    Route("POST", f"{_ONE}/Workflows/{{WW}}", workflows.update_workflow),
+    Route("DELETE", f"{_ONE}/Workflows/{{WW}}", workflows.delete_workflow),
+    Route("GET", f"{_ONE}/Activities", activities.list_activities),
+    Route("POST", f"{_ONE}/Activities", activities.create_activity),
+    Route("GET", f"{_ONE}/Activities/{{WA}}", activities.fetch_activity),
+    Route("POST", f"{_ONE}/Activities/{{WA}}", activities.update_activity),
+    Route("DELETE", f"{_ONE}/Activities/{{WA}}", activities.delete_activity),
+    Route("GET", f"{_ONE}/TaskChannels", task_channels.list_task_channels),
+    Route("POST", f"{_ONE}/TaskChannels", task_channels.create_task_channel),
+    Route("GET", f"{_ONE}/TaskChannels/{{channel}}", task_channels.fetch_task_channel),
+    Route("POST", f"{_ONE}/TaskChannels/{{channel}}", task_channels.update_task_channel),
+    Route("DELETE", f"{_ONE}/TaskChannels/{{channel}}", task_channels.delete_task_channel),
+    Route("GET", _ALL, workspaces.list_workspaces),
+    Route("POST", _ALL, workspaces.create_workspace),
+    Route("GET", _ONE, workspaces.fetch_workspace),
+    Route("POST", _ONE, workspaces.update_workspace),
+    Route("DELETE", _ONE, workspaces.delete_workspace),
+)
+
+
+def add_routes(app: web.Application, api: Api) -> None:
+    """Serve every route of the table to the account that owns what the path names."""
+    for route in ROUTES:
+        pattern = _PLACEHOLDER.sub(_patterned, route.path)
+        app.router.add_route(route.method, pattern, guarded(api, route.endpoint))
+
+
+def _patterned(placeholder: re.Match[str]) -> str:
+    name = placeholder[1]
+    if len(name) == 2 and name.isupper():
+        return f"{{{name}:{name}[0-9a-fA-F]{{32}}}}"
+    return f"{{{name}}}"
