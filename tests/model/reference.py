@@ -454,7 +454,7 @@ class Reference:
             filter=None,
             step=0,
             deadline=None,
-            skip_if_is_due=False,
+            entered=None,
             rounds=0,
             assigned_at=None,
             refusals={},
@@ -483,17 +483,21 @@ class Reference:
     def update_task(self, now: int, *, sid: str, if_match: int | None = None, **changed: Any) -> None:
         task = self.get("tasks", sid)
         self.version_is(task, if_match)
+        status = changed.get("assignment_status")
+        if "attributes" in changed and status in ("wrapping", "completed"):
+            raise Refusal("two requests, please")
         if "task_channel" in changed:
-            task["channel"] = self.channel(changed["task_channel"])["sid"]
+            wanted = self.channel(changed.pop("task_channel"))["sid"]
+            if task["status"] == "pending":
+                task["channel"] = changed["channel"] = wanted
         if "attributes" in changed:
             task["attributes"] = json.loads(changed["attributes"])
         task["priority"] = changed.get("priority", task["priority"])
         task["virtual_start_at"] = changed.get("virtual_start_ms", task["virtual_start_at"])
-        status = changed.get("assignment_status")
-        if status is None or set(changed) - {"assignment_status", "reason"}:
+        if set(changed) - {"assignment_status", "reason"}:
             self.note("task.updated", sid)
-        if task["status"] == "pending" and {"attributes", "priority"} & set(changed):
-            self.walk_again(task, now)
+            if task["status"] == "pending" and status is None:
+                self.walk_again(task, now)
         if status is not None:
             self.set_task_status(task, str(status), changed.get("reason"), now)
 
@@ -540,16 +544,16 @@ class Reference:
     def delete_task(self, now: int, *, sid: str, if_match: int | None = None) -> None:
         task = self.get("tasks", sid)
         self.version_is(task, if_match)
-        self.note("task.deleted", sid)
-        self.remove(task)
+        self.remove(task, "task.deleted")
 
-    def remove(self, task: Thing) -> None:
-        """An offered reservation goes unseen; an accepted one is told that it is over (behaviour §2)."""
+    def remove(self, task: Thing, event: str) -> None:
+        """An offer is taken back; an accepted reservation is told that it is over (behaviour §2)."""
         for reservation in self.open_reservations(task["sid"]):
             if reservation["status"] == "pending":
                 reservation["status"] = "canceled"
                 self.note("reservation.canceled", reservation["sid"])
         self.complete_reservations(task)
+        self.note(event, task["sid"])
         del self.w["tasks"][task["sid"]]
         for sid in [s for s, r in self.w["reservations"].items() if r["task"] == task["sid"]]:
             del self.w["reservations"][sid]
@@ -629,12 +633,15 @@ class Reference:
         task = self.w["tasks"][reservation["task"]]
         task["status"], task["assigned_at"], task["assigned_set"] = "assigned", now, self.timer()
         self.note("reservation.accepted", reservation["sid"])
-        if self.w["single_tasking"] and task["queue"] is not None:
-            worker = self.w["workers"][reservation["worker"]]
-            self.move_worker(worker, self.w["queues"][task["queue"]]["assignment_activity"])
         for sibling in self.pending_reservations(task=task["sid"]):
             sibling["status"] = "rescinded"
             self.note("reservation.rescinded", sibling["sid"])
+        self.move_if_single_tasking(task, [self.w["workers"][reservation["worker"]]], "assignment_activity")
+
+    def move_if_single_tasking(self, task: Thing, workers: list[Thing], activity: str) -> None:
+        if self.w["single_tasking"] and task["queue"] is not None:
+            for worker in workers:
+                self.move_worker(worker, self.w["queues"][task["queue"]][activity])
 
     def reject(self, reservation: Thing, activity: str | None, now: int) -> None:
         self.end_unaccepted(reservation, "rejected", now, activity)
@@ -657,8 +664,7 @@ class Reference:
             self.cancel(task, "Max assignment count exceeded")
             return
         self.walk_again(task, now)
-        while self.step_is_over(task, now):
-            self.time_out_step(task, now)
+        self.leave_past_steps(task, now)
 
     # Workflow
 
@@ -682,7 +688,8 @@ class Reference:
             self.enter_filter(task, index, now)
 
     def walk_again(self, task: Thing, now: int) -> None:
-        """Attributes may have changed: a different first choice starts anew, the same one changes nothing."""
+        """Attributes may have changed: another first choice starts anew, the same one changes nothing."""
+        task["step_set"] = self.timer()
         if not task["configuration"]:
             return
         index = self.first_matching_filter(task, 0, now)
@@ -711,7 +718,7 @@ class Reference:
         target = self.targets(task)[step]
         task["deadline"] = None if target["timeout_s"] is None else base + target["timeout_s"] * 1000
         task["step_set"] = self.timer()
-        task["skip_if_is_due"] = target["skip_if"] is not None
+        task["entered"] = None if target["skip_if"] is None else task["entered"] or task["step_set"]
         if target["priority"] is not None:
             task["priority"] = target["priority"]
         self.enter_queue(task, target["queue"])
@@ -727,6 +734,11 @@ class Reference:
 
     def step_is_over(self, task: Thing, now: int) -> bool:
         return task["status"] == "pending" and task["deadline"] is not None and task["deadline"] <= now
+
+    def leave_past_steps(self, task: Thing, now: int) -> None:
+        """Steps whose deadlines have passed go by one after the other, without a chance to match."""
+        while self.step_is_over(task, now):
+            self.time_out_step(task, now)
 
     def time_out_step(self, task: Thing, now: int) -> None:
         """Next target, counting on from the passed deadline; else the next matching filter; else out."""
@@ -792,18 +804,17 @@ class Reference:
             if what == "ttl":
                 self.cancel(thing, "Task TTL Exceeded")
             elif what == "step":
-                self.time_out_step(thing, now)
+                self.leave_past_steps(thing, now)
             elif what == "assigned":
-                self.note("task.system-deleted", thing["sid"])
-                self.remove(thing)
+                self.remove(thing, "task.system-deleted")
             else:
                 self.end_unaccepted(thing, "timeout", now, self.w["timeout_activity"])
 
     # Matching
 
     def match(self, now: int) -> None:
-        """Offer until nothing more can be offered; then let a task that was left waiting skip its step."""
-        while self.offer_one(now) or self.skip_one(now):
+        """Offer until nothing more can be offered, let those left waiting skip their step, and again."""
+        while self.offer_one(now) or self.skip(now):
             pass
 
     def waiting(self) -> list[Thing]:
@@ -825,15 +836,16 @@ class Reference:
                 return True
         return False
 
-    def skip_one(self, now: int) -> bool:
-        for task in self.waiting():
-            if not task["skip_if_is_due"]:
-                continue
-            task["skip_if_is_due"] = False
-            if evaluate(self.target(task)["skip_if"], self.presence(task["queue"])):  # type: ignore[index]
+    def skip(self, now: int) -> bool:
+        """Ask the skip_if of every step entered since the last time, in the order of entering."""
+        entered = sorted((t for t in self.waiting() if t["entered"]), key=lambda task: task["entered"])
+        skipped = False
+        for task in entered:
+            task["entered"] = None
+            if evaluate(self.targets(task)[task["step"]]["skip_if"], self.presence(task["queue"])):
                 self.skip_step(task, now)
-                return True
-        return False
+                skipped = True
+        return skipped
 
     def presence(self, queue: str) -> Thing:
         """What skip_if reads: the queue's workers counted by activity alone (behaviour §5)."""
@@ -947,7 +959,7 @@ class Reference:
     def reserve(self, task: Thing, workers: list[Thing], now: int) -> None:
         task["status"] = "reserved"
         task["rounds"] += 1
-        task["skip_if_is_due"] = False
+        task["entered"] = None
         workflow = self.w["workflows"].get(task["workflow"])
         timeout_s = workflow["reservation_timeout_s"] if workflow else 120
         for worker in workers:
@@ -965,5 +977,4 @@ class Reference:
             worker["last_reserved"] = reservation["number"]
             worker["channels"][task["channel"]]["last_reserved"] = reservation["number"]
             self.note("reservation.created", reservation["sid"])
-            if self.w["single_tasking"] and task["queue"] is not None:
-                self.move_worker(worker, self.w["queues"][task["queue"]]["reservation_activity"])
+        self.move_if_single_tasking(task, workers, "reservation_activity")

@@ -108,12 +108,13 @@ def bare(kind: Kind, entity: Any) -> Any:
 
 
 class SideBySide:
-    """Both worlds. Each call is one batch: time passes, at most one command, matching, comparison."""
+    """Both worlds. A batch: time passes, timers fire, commands, matching, comparison."""
 
     def __init__(
         self, *, single_tasking: bool = False, lifo_first: bool = False, assignment_count_max: int = 1_000
     ) -> None:
         self.now = START_MS
+        self.batch_is_open = False
         self.limits = RoutingLimits(assignment_count_max=assignment_count_max)
         self.mint = numbered_sids()
         self.core = WorkspaceCore.create(
@@ -153,14 +154,21 @@ class SideBySide:
         if due is not None:
             self.wait(max(0, due + offset_ms - self.now))
 
-    def batch(self, command: Command | None, after_ms: int = 0) -> bool:
-        """Run one batch in both worlds and compare; returns whether the command was carried out."""
-        self.now += after_ms
-        self.reference.log.clear()
-        while self.core.advance(self.now, 3):
-            pass
-        self.reference.advance(self.now)
+    def batch(self, command: Command | None, after_ms: int = 0, *, more: bool = False) -> bool:
+        """Run one batch in both worlds and compare; returns whether the command was carried out.
+
+        With `more` the batch stays open: the next command joins it, whatever its `after_ms`.
+        """
+        if not self.batch_is_open:
+            self.now += after_ms
+            self.reference.log.clear()
+            while self.core.advance(self.now, 3):
+                pass
+            self.reference.advance(self.now)
         accepted = command is None or self.both_handle(command)
+        self.batch_is_open = more
+        if more:
+            return accepted
         while self.core.match(self.now, 2):
             pass
         self.reference.match(self.now)
@@ -187,6 +195,7 @@ class SideBySide:
 
     def restart(self) -> None:
         """Load the core anew from the rows, as after a crash; it forgives all refusals (OQ-5)."""
+        self.batch(None)
         self.core = WorkspaceCore.load(
             self.store.load_rows(), new_sid=self.mint, now_ms=self.now, limits=self.limits
         )

@@ -95,6 +95,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
             assignment_count_max=assignment_count_max,
         )
         self.mint = numbered_sids()
+        self.to_join = 0
         self.do(UpdateTaskChannel("voice", channel_optimized_routing=optimized))
         for sid, (target_workers, max_reserved, order, (reserved, assigned)) in zip(
             QUEUES, queue_parts, strict=True
@@ -107,7 +108,8 @@ class CoreAgainstReference(RuleBasedStateMachine):
             self.do(CreateWorkflow(sid, sid, text, task_reservation_timeout_s=timeout_s))
 
     def do(self, command: Command, after_ms: int = 0) -> None:
-        self.worlds.batch(command, after_ms)
+        self.to_join -= self.to_join > 0
+        self.worlds.batch(command, after_ms, more=self.to_join > 0)
 
     def of(self, kind: str, number: int) -> str:
         sids = list(self.worlds.reference.w[kind])
@@ -128,6 +130,10 @@ class CoreAgainstReference(RuleBasedStateMachine):
     @rule(offset=st.sampled_from((-1, 0, 0, 1, 3_000)))
     def wait_for_deadline(self, offset: int) -> None:
         self.worlds.wait_for_deadline(offset)
+
+    @rule(commands=st.integers(2, 3))
+    def let_the_next_commands_share_a_batch(self, commands: int) -> None:
+        self.to_join = commands
 
     @rule()
     def restart(self) -> None:
@@ -163,7 +169,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
                 channel,
                 priority,
                 timeout_s,
-                virtual_start_ms=None if age_ms is None else self.worlds.now + pause - age_ms,
+                virtual_start_ms=None if age_ms is None else self.worlds.now - age_ms,
             ),
             pause,
         )
@@ -228,7 +234,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
         age_ms: int | None,
         if_match: int | None,
     ) -> None:
-        start = UNSET if age_ms is None else self.worlds.now + pause - age_ms
+        start = UNSET if age_ms is None else self.worlds.now - age_ms
         self.do(
             UpdateTask(
                 self.of("tasks", number),
