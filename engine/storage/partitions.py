@@ -1,0 +1,90 @@
+"""The daily partitions of the event log: made ahead of time, dropped whole.
+
+A partition is built as a table of its own and then attached: that asks for weaker locks than creating it in
+place, so the running node goes on inserting. A day whose rows already went to the default partition (nobody
+made its partition in time) stays there; the retention deletes those rows by date.
+"""
+
+import asyncpg
+
+from engine.storage.queries import query
+
+DAY_MS = 86_400_000
+
+DAYS_AHEAD = 7
+"""How many days after today have their partition, unless told otherwise."""
+
+_PREFIX = "events_day_"
+_LOCK_KEY = 0x6576656E7473
+_LOCK_TIMEOUT = "2s"
+
+_LOCK = query("lock_partitions")
+_LIST = query("list_event_partitions")
+_TIMEOUT = query("set_local_lock_timeout")
+
+
+async def ensure_partitions(
+    connection: asyncpg.Connection, now_ms: int, days_ahead: int = DAYS_AHEAD
+) -> list[str]:
+    """Make the missing partitions from yesterday to `days_ahead` days after the day of `now_ms`.
+
+    Returns the names of the partitions made. A partition that cannot be attached now (its rows are in the
+    default partition, or a lock was not to be had) is left out.
+    """
+    today = now_ms // DAY_MS
+    existing = set(await event_partitions(connection))
+    missing = [day for day in range(today - 1, today + days_ahead + 1) if day not in existing]
+    return [partition_name(day) for day in missing if await _make(connection, day)]
+
+
+async def drop_partitions(connection: asyncpg.Connection, before_ms: int) -> list[str]:
+    """Drop the partitions all of whose events are older than `before_ms`; returns their names.
+
+    A partition that cannot be locked within two seconds is left for the next time.
+    """
+    last_day = before_ms // DAY_MS - 1
+    old = [day for day in await event_partitions(connection) if day <= last_day]
+    return [partition_name(day) for day in sorted(old) if await _drop(connection, day)]
+
+
+async def event_partitions(connection: asyncpg.Connection) -> list[int]:
+    """Return the days, counted from the epoch, that have a partition."""
+    names = [row["name"] for row in await connection.fetch(_LIST)]
+    return [int(name.removeprefix(_PREFIX)) for name in names if name.startswith(_PREFIX)]
+
+
+def partition_name(day: int) -> str:
+    """Name the partition of a day counted from the epoch."""
+    return f"{_PREFIX}{day}"
+
+
+async def _make(connection: asyncpg.Connection, day: int) -> bool:
+    name = partition_name(day)
+    try:
+        async with connection.transaction():
+            await _lock(connection)
+            if day in await event_partitions(connection):
+                return False
+            await connection.execute(f"CREATE TABLE {name} (LIKE events INCLUDING CONSTRAINTS)")
+            await connection.execute(
+                f"ALTER TABLE events ATTACH PARTITION {name} "
+                f"FOR VALUES FROM ({day * DAY_MS}) TO ({(day + 1) * DAY_MS})"
+            )
+    except (asyncpg.CheckViolationError, asyncpg.LockNotAvailableError):
+        return False
+    return True
+
+
+async def _drop(connection: asyncpg.Connection, day: int) -> bool:
+    try:
+        async with connection.transaction():
+            await _lock(connection)
+            await connection.execute(f"DROP TABLE IF EXISTS {partition_name(day)}")
+    except asyncpg.LockNotAvailableError:
+        return False
+    return True
+
+
+async def _lock(connection: asyncpg.Connection) -> None:
+    await connection.execute(_TIMEOUT, _LOCK_TIMEOUT)
+    await connection.execute(_LOCK, _LOCK_KEY)

@@ -1,0 +1,167 @@
+"""Connections: one small pool for commits, one for reads, and the verdict on what an error means.
+
+A pool replaces broken connections by itself, so a server that went away and came back needs no help. What
+the callers see of all the ways in which it can be away is one error, `StoreUnavailable`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from engine.errors import StoreUnavailable
+from engine.storage.queries import query, verify
+
+Connection = asyncpg.Connection | PoolConnectionProxy
+
+_PING = query("ping")
+
+_SETTINGS = {
+    "commit": {"jit": "off"},
+    # A list's filters are optional parameters: planned with their values, an absent one costs nothing.
+    "read": {"jit": "off", "plan_cache_mode": "force_custom_plan"},
+}
+
+_UNAVAILABLE_CLASSES = frozenset(
+    {
+        "08",  # connection exceptions
+        "25",  # a server that became a read-only standby
+        "28",  # refused at the door: it let us in at the start
+        "3D",  # the database is being replaced
+        "40",  # serialization failure, deadlock
+        "53",  # out of connections, memory, disk
+        "55",  # a lock was not to be had in time
+        "57",  # shutting down, starting up, statement timeout
+        "58",  # I/O errors
+        "F0",  # its configuration file
+        "XX",  # internal errors, corrupted data
+    }
+)
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether `error` means that the database did not answer, not that the call was wrong.
+
+    infrastructure §1: a server that dies under a connection shows as any of several classes.
+    """
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "XX")[:2] in _UNAVAILABLE_CLASSES
+    if isinstance(error, asyncpg.InterfaceError):
+        return not isinstance(error, ValueError)  # asyncpg's own verdict on a bad argument
+    return isinstance(error, OSError | TimeoutError | EOFError | asyncpg.InternalClientError)
+
+
+class Database:
+    """The two pools. Made by `open`, closed by `close` or as an async context manager."""
+
+    def __init__(self, commits: asyncpg.Pool, reads: asyncpg.Pool, acquire_timeout_s: float) -> None:
+        self._commits = commits
+        self._reads = reads
+        self._acquire_timeout_s = acquire_timeout_s
+
+    @classmethod
+    async def open(
+        cls,
+        dsn: str,
+        *,
+        commit_connections: int = 4,
+        read_connections: int = 8,
+        connect_timeout_s: float = 2.0,
+        acquire_timeout_s: float = 5.0,
+        statement_timeout_s: float = 10.0,
+    ) -> Self:
+        """Make both pools; connections are opened when they are first needed.
+
+        Args:
+            dsn: where the database is; several hosts and `target_session_attrs` are understood.
+            commit_connections: most connections for commits and leases.
+            read_connections: most connections for the API's reads and the loader.
+            connect_timeout_s: limit of one attempt to connect.
+            acquire_timeout_s: how long a call waits for a free connection.
+            statement_timeout_s: limit of one statement, kept by the server; ours is a second longer.
+
+        Raises QueryNamesWrong when the SQL files do not fit the code.
+        """
+        verify()
+        commits = await _open_pool(dsn, "commit", commit_connections, connect_timeout_s, statement_timeout_s)
+        reads = await _open_pool(dsn, "read", read_connections, connect_timeout_s, statement_timeout_s)
+        return cls(commits, reads, acquire_timeout_s)
+
+    @asynccontextmanager
+    async def committing(self) -> AsyncIterator[Connection]:
+        """Borrow a connection for a commit. Raises StoreUnavailable, also for what happens within."""
+        async with self._borrowed(self._commits) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Connection]:
+        """Borrow a connection for a read. Raises StoreUnavailable, also for what happens within."""
+        async with self._borrowed(self._reads) as connection:
+            yield connection
+
+    async def ping(self) -> None:
+        """Ask the server for an answer. Raises StoreUnavailable when there is none."""
+        async with self.reading() as connection:
+            await connection.fetchval(_PING)
+
+    async def close(self, timeout_s: float = 5.0) -> None:
+        """Close both pools; connections still busy after `timeout_s` seconds are cut."""
+        for pool in (self._commits, self._reads):
+            await _close_pool(pool, timeout_s)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @asynccontextmanager
+    async def _borrowed(self, pool: asyncpg.Pool) -> AsyncIterator[Connection]:
+        try:
+            async with pool.acquire(timeout=self._acquire_timeout_s) as connection:
+                yield connection
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+                await pool.expire_connections()  # a standby now: connect anew, to whoever leads
+            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+async def _open_pool(
+    dsn: str, purpose: str, connections: int, connect_timeout_s: float, statement_timeout_s: float
+) -> asyncpg.Pool:
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=0,
+        max_size=connections,
+        timeout=connect_timeout_s,
+        command_timeout=statement_timeout_s + 1.0,
+        statement_cache_size=500,
+        max_cached_statement_lifetime=0,
+        reset=_keep_session,
+        server_settings={
+            "application_name": f"pointsman {purpose}",
+            "statement_timeout": str(round(statement_timeout_s * 1000)),
+            **_SETTINGS[purpose],
+        },
+    )
+
+
+async def _keep_session(_connection: asyncpg.Connection) -> None:
+    """Stand in for asyncpg's reset, a round trip per use: nothing here changes the session."""
+
+
+async def _close_pool(pool: asyncpg.Pool, timeout_s: float) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), timeout_s)
+    except Exception as error:
+        pool.terminate()
+        if not is_unavailable(error):
+            raise
