@@ -1,0 +1,271 @@
+"""Turn a folded tree into a function of an environment.
+
+A comparison becomes a closure, specialised when one side is a constant (each specialisation restates a row
+of `semantics.RULES` for that constant; the tests hold the two together). AND, OR and NOT become a flat
+program of short-circuit jumps: every comparison carries the address to go on at when it holds and when it
+does not, so a tree of any depth runs in one loop and without recursion.
+"""
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, cast
+
+from engine.expressions.nodes import (
+    And,
+    Comparison,
+    ListOf,
+    Literal,
+    Node,
+    Not,
+    Operand,
+    Operator,
+    Or,
+    Path,
+    Segments,
+    Truth,
+    Value,
+)
+from engine.expressions.semantics import apply, look_up, number_text
+
+Env: TypeAlias = Mapping[str, Any]
+Predicate: TypeAlias = Callable[[Env], bool]
+Reader: TypeAlias = Callable[[Env], object]
+Step: TypeAlias = tuple[Predicate, int, int]
+
+_HOLDS = -1
+_FAILS = -2
+_LATEST = -3
+"""Jump targets: the two exits, and (while compiling) the entry of what was emitted last."""
+
+
+def compile_tree(root: Node) -> Predicate:
+    """Return the function that tells whether a tree holds in an environment."""
+    if isinstance(root, Comparison | Truth):
+        return _leaf(root)
+    tests = _flat(root)
+    if tests is not None:
+        return _all_of(tests) if isinstance(root, And) else _any_of(tests)
+    return _program(_jumps(root))
+
+
+def _leaf(node: Comparison | Truth) -> Predicate:
+    if isinstance(node, Comparison):
+        return _comparison(node)
+    value = node.value
+    return lambda _env: value
+
+
+def _flat(root: Node) -> tuple[Predicate, ...] | None:
+    """Return the tests of an AND or OR over nothing but comparisons."""
+    if not isinstance(root, And | Or):
+        return None
+    leaves = [operand for operand in root.operands if isinstance(operand, Comparison)]
+    return tuple(map(_comparison, leaves)) if len(leaves) == len(root.operands) else None
+
+
+def _all_of(tests: tuple[Predicate, ...]) -> Predicate:
+    def holds(env: Env) -> bool:
+        for test in tests:  # noqa: SIM110
+            if not test(env):
+                return False
+        return True
+
+    return holds
+
+
+def _any_of(tests: tuple[Predicate, ...]) -> Predicate:
+    def holds(env: Env) -> bool:
+        for test in tests:  # noqa: SIM110
+            if test(env):
+                return True
+        return False
+
+    return holds
+
+
+def _program(steps: tuple[Step, ...]) -> Predicate:
+    start = len(steps) - 1
+
+    def holds(env: Env) -> bool:
+        at = start
+        while at >= 0:
+            test, if_holds, if_fails = steps[at]
+            at = if_holds if test(env) else if_fails
+        return at == _HOLDS
+
+    return holds
+
+
+def _jumps(root: Node) -> tuple[Step, ...]:
+    """Emit the steps of a tree from its last comparison to its first, so that every target is known.
+
+    The program starts at its last step. An operand that is not the last of its chain goes on, unless it
+    decides the chain, at the operand after it, which was emitted just before.
+    """
+    steps: list[Step] = []
+    waiting: list[tuple[Node, int, int]] = [(root, _HOLDS, _FAILS)]
+    while waiting:
+        node, if_holds, if_fails = waiting.pop()
+        latest = len(steps) - 1
+        if_holds = latest if if_holds == _LATEST else if_holds
+        if_fails = latest if if_fails == _LATEST else if_fails
+        if isinstance(node, Not):
+            waiting.append((node.operands[0], if_fails, if_holds))
+        elif isinstance(node, And):
+            waiting.extend((operand, _LATEST, if_fails) for operand in node.operands[:-1])
+            waiting.append((node.operands[-1], if_holds, if_fails))
+        elif isinstance(node, Or):
+            waiting.extend((operand, if_holds, _LATEST) for operand in node.operands[:-1])
+            waiting.append((node.operands[-1], if_holds, if_fails))
+        else:
+            steps.append((_leaf(node), if_holds, if_fails))
+    return tuple(steps)
+
+
+def path_reader(segments: Segments) -> Reader:
+    """Return the function that follows a path; `semantics.look_up` with the common lengths unrolled."""
+    if len(segments) > 2 or any(isinstance(segment, int) for segment in segments):
+        return lambda env: look_up(segments, env)
+    first = cast("str", segments[0])
+    if len(segments) == 1:
+        return lambda env: env.get(first)
+    second = cast("str", segments[1])
+
+    def read(env: Env) -> Any:
+        value = env.get(first)
+        return value.get(second) if isinstance(value, dict) else None
+
+    return read
+
+
+def _reader(operand: Operand) -> Reader:
+    if isinstance(operand, Path):
+        return path_reader(operand.segments)
+    if isinstance(operand, ListOf):
+        readers = tuple(_reader(item) for item in operand.items)
+        return lambda env: [read(env) for read in readers]
+    value = operand.value
+    return lambda _env: value
+
+
+def _comparison(node: Comparison) -> Predicate:
+    op, left, right = node.operator, node.left, node.right
+    if isinstance(right, Literal):
+        return _SPECIALISED[op](op, _reader(left), right.value)
+    if isinstance(left, Literal) and op is Operator.NOT_IN and not isinstance(left.value, tuple):
+        return _lacks(_reader(right), left.value)
+    read_left, read_right = _reader(left), _reader(right)
+    return lambda env: apply(op, read_left(env), read_right(env))
+
+
+def _by_table(op: Operator, read: Reader, constant: Value) -> Predicate:
+    return lambda env: apply(op, read(env), constant)
+
+
+def _mistakable(constant: Value) -> bool:
+    """Tell whether Python would find a boolean equal to this number, or the other way round."""
+    return isinstance(constant, int) and constant in (0, 1)
+
+
+def _equals(op: Operator, read: Reader, constant: Value) -> Predicate:
+    if constant is None or isinstance(constant, bool):
+        return lambda env: read(env) is constant
+    if _mistakable(constant):
+        return _by_table(op, read, constant)
+    return lambda env: read(env) == constant
+
+
+def _differs(op: Operator, read: Reader, constant: Value) -> Predicate:
+    if constant is None:
+        return lambda env: read(env) is not None
+    if not isinstance(constant, str):
+        return _by_table(op, read, constant)
+
+    def holds(env: Env) -> bool:
+        value = read(env)
+        return value != constant and not isinstance(value, list | tuple)
+
+    return holds
+
+
+_ORDERINGS: Mapping[Operator, Callable[[Any, Any], bool]] = {
+    Operator.LT: operator.lt,
+    Operator.LE: operator.le,
+    Operator.GT: operator.gt,
+    Operator.GE: operator.ge,
+}
+
+
+def _ordered(op: Operator, read: Reader, constant: Value) -> Predicate:
+    compare = _ORDERINGS[op]
+    first, second = (str, str) if isinstance(constant, str) else (int, float)
+
+    def holds(env: Env) -> bool:
+        value = read(env)
+        kind = type(value)
+        return (kind is first or kind is second) and compare(value, constant)
+
+    return holds
+
+
+def _contains(op: Operator, read: Reader, constant: Value) -> Predicate:
+    text = constant if isinstance(constant, str) else number_text(cast("float", constant))
+
+    def holds(env: Env) -> bool:
+        value = read(env)
+        return text in value if isinstance(value, str) else apply(op, value, text)
+
+    return holds
+
+
+def _has(op: Operator, read: Reader, constant: Value) -> Predicate:
+    if _mistakable(constant):
+        return _by_table(op, read, constant)
+
+    def holds(env: Env) -> bool:
+        value = read(env)
+        return isinstance(value, list) and constant in value
+
+    return holds
+
+
+def _lacks(read: Reader, constant: Value) -> Predicate:
+    if _mistakable(constant):
+        return lambda env: apply(Operator.NOT_IN, constant, read(env))
+
+    def holds(env: Env) -> bool:
+        value = read(env)
+        return isinstance(value, list) and constant not in value
+
+    return holds
+
+
+def _among(op: Operator, read: Reader, constant: Value) -> Predicate:
+    assert isinstance(constant, tuple)
+    booleans = tuple(item for item in constant if isinstance(item, bool))
+    others = frozenset(item for item in constant if not isinstance(item, bool))
+    wanted = op is Operator.IN
+
+    def holds(env: Env) -> bool:
+        value = read(env)
+        if isinstance(value, bool):
+            return (value in booleans) is wanted
+        if isinstance(value, list | dict | tuple):
+            return not wanted
+        return (value in others) is wanted
+
+    return holds
+
+
+_SPECIALISED: Mapping[Operator, Callable[[Operator, Reader, Value], Predicate]] = {
+    Operator.EQ: _equals,
+    Operator.NE: _differs,
+    Operator.LT: _ordered,
+    Operator.LE: _ordered,
+    Operator.GT: _ordered,
+    Operator.GE: _ordered,
+    Operator.CONTAINS: _contains,
+    Operator.HAS: _has,
+    Operator.IN: _among,
+    Operator.NOT_IN: _among,
+}
