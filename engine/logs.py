@@ -47,7 +47,7 @@ def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
         redactor(settings.redact),
     ]
     if settings.format == "json" or (settings.format == "auto" and not out.isatty()):
-        processors.append(_json_line)
+        processors.append(json_line)
     else:
         processors.append(
             structlog.dev.ConsoleRenderer(
@@ -57,7 +57,7 @@ def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: _Sink(out),
+        logger_factory=lambda *_: LineSink(out),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_FromStandardLibrary()], level=max(level, logging.WARNING), force=True)
@@ -90,7 +90,8 @@ def redactor(attributes_too: bool) -> Processor:
     return redact
 
 
-def _json_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+def json_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    """Render an event as one JSON object; a structlog processor."""
     first = {name: event.pop(name, None) for name in ("timestamp", "level", "event")}
     line = {**first, **event}
     try:
@@ -99,13 +100,14 @@ def _json_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
         return json.dumps(line, default=str)
 
 
-class _Sink:
+class LineSink:
     """Writes lines and survives a stream that is gone: a full disk must not stop routing."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
     def msg(self, line: str) -> None:
+        """Write one line, or drop it when the stream does not take it."""
         try:
             self._out.write(line + "\n")
             self._out.flush()
