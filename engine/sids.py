@@ -8,12 +8,12 @@ from itertools import count
 
 SidFactory = Callable[[str], str]
 
-_SID = re.compile(r"^[A-Z]{2}[0-9a-fA-F]{32}$")
+_SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
 
 
 def is_sid(text: str, prefix: str) -> bool:
     """Tell whether `text` is a SID with the two-letter `prefix` (contract: SID patterns)."""
-    return text.startswith(prefix) and _SID.match(text) is not None
+    return text.startswith(prefix) and _SID.fullmatch(text) is not None
 
 
 def time_ordered_sids() -> SidFactory:

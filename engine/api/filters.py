@@ -1,7 +1,6 @@
 """List filters that are more than a comparison: orderings and expressions (contract §5, behaviour §6)."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from engine.api.fields import expression_text
@@ -44,7 +43,7 @@ def ordering(columns: dict[str, str]) -> Callable[[str, str], Ordering]:
 def expression(name: str, value: str) -> Expression:
     """Read an expression. Raises 400/20001 with the column of the mistake."""
     try:
-        return _parsed(expression_text(name, value))
+        return parse(expression_text(name, value))
     except ExpressionError as error:
         raise bad_request(f"{name}: {error}") from None
 
@@ -71,7 +70,7 @@ def taking(values: dict[str, Any]) -> Callable[[TaskQueueView], bool]:
 
 def target_workers(view: TaskQueueView) -> Expression | None:
     """Return a queue's condition on workers; None when it takes nobody (behaviour §1)."""
-    return _parsed(view.target_workers) if view.target_workers.strip() else None
+    return parse(view.target_workers) if view.target_workers.strip() else None
 
 
 def values_of(view: WorkerView) -> dict[str, Any]:
@@ -83,9 +82,6 @@ def values_of(view: WorkerView) -> dict[str, Any]:
         view.activity_sid,
         view.activity_name,
     )
-
-
-_parsed = lru_cache(maxsize=1_024)(parse)
 
 
 def every(conditions: list[Callable[[V], bool]]) -> Callable[[V], bool] | None:

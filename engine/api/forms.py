@@ -154,18 +154,16 @@ def _check(name: str, texts: list[str], count: int, fields_max: int) -> None:
 def _json_texts(name: str, value: object) -> list[str]:
     if value is None:
         return []
-    if isinstance(value, list):
-        return [_json_text(name, item) for item in value]
-    return [_json_text(name, value)]
+    if isinstance(value, dict):
+        return [_nested_text(name, value)]
+    return [_scalar_text(name, item) for item in (value if isinstance(value, list) else [value])]
 
 
-def _json_text(name: str, value: object) -> str:
+def _scalar_text(name: str, value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bool | int | float):
         return orjson.dumps(value).decode()
-    if isinstance(value, dict):
-        return _nested_text(name, value)
     raise bad_request(f"{name}: a list may hold text, numbers and booleans only")
 
 

@@ -136,4 +136,5 @@ _ANSWERS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[A
     (web.HTTPMethodNotAllowed, _wrong_method),
     (web.HTTPRequestEntityTooLarge, _body_too_large),
     ((web.HTTPBadRequest, web.RequestPayloadError, HttpProcessingError), _malformed),
+    (web.HTTPClientError, lambda error, _: ApiError(error.status, BAD_REQUEST, error.reason)),
 )
