@@ -55,9 +55,3 @@ class Loader:
                 rows, new_sid=self.new_sid, now_ms=self.clock(), limits=self.routing_limits
             )
             return Loaded(core, callbacks)
-
-    async def account_of(self, workspace_sid: str) -> str | None:
-        """Read whose workspace it is; None when it does not exist. Raises StoreUnavailable."""
-        async with self._slots:
-            rows = await self._store.load(workspace_sid)
-            return None if rows is None else rows.workspace.account_sid

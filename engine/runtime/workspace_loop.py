@@ -114,15 +114,6 @@ class WorkspaceLoop:
         self._failures = 0
         self._task: asyncio.Task[None] | None = None
 
-    @property
-    def inbox_depth(self) -> int:
-        """How many commands wait."""
-        return len(self._inbox)
-
-    def task_counts(self) -> dict[str, int]:
-        """Return the number of open tasks by status, as of the last batch; empty without a core."""
-        return self._core.counts() if self._core is not None else {}
-
     def adopt(self, core: WorkspaceCore, lease: Lease) -> None:
         """Serve from a core that was just created and committed, instead of loading it first."""
         self._serve_from(core, lease)
@@ -203,22 +194,16 @@ class WorkspaceLoop:
     async def _try_to_open(self) -> None:
         try:
             lease = await self._leases.acquire(self.workspace_sid, self.wake)
-            if lease is None:
-                await self._stand_by()
-            else:
+            if lease is not None:
                 await self._load(lease)
+                return
+            self._failures += 1
+            self._change_state(State.HELD_ELSEWHERE)
         except PointsmanError as error:
             self._note_failure("workspace.open_failed", error)
         except Exception as error:
             log.exception("workspace.broken", workspace_sid=self.workspace_sid)
             self._note_failure("workspace.open_failed", error)
-
-    async def _stand_by(self) -> None:
-        """Another owner holds the lease: ask again later, and meanwhile know whose workspace it is."""
-        self._failures += 1
-        self._change_state(State.HELD_ELSEWHERE)
-        if self.account_sid is None:
-            self.account_sid = await self._loader.account_of(self.workspace_sid)
 
     async def _load(self, lease: Lease) -> None:
         loaded = await self._loader.load(self.workspace_sid)
@@ -233,7 +218,6 @@ class WorkspaceLoop:
             account_sid=self.account_sid,
             workspace_sid=self.workspace_sid,
             epoch=lease.epoch,
-            tasks=sum(loaded.core.counts().values()),
             callbacks=len(loaded.callbacks),
         )
 
@@ -277,6 +261,7 @@ class WorkspaceLoop:
             if self._has_work(core):
                 await self._do_batch(core, lease)
             else:
+                self._measure.refresh(core)
                 await self._wait(core)
         if core.deleted:
             self.state = State.DELETED

@@ -1,0 +1,3 @@
+"""Makes the shared fixtures (PostgreSQL, daemons) known to every test."""
+
+pytest_plugins = ["tests.support.fixtures"]
