@@ -14,6 +14,8 @@ from engine.routing.entities import ReservationStatus, Task, TaskOrder, TaskStat
 
 
 class Unset(Enum):
+    """The type of `UNSET`."""
+
     UNSET = "unset"
 
 
@@ -26,7 +28,7 @@ class UpdateWorkspace:
 
     friendly_name: str | Unset = UNSET
     event_callback_url: str | Unset = UNSET
-    events_filter: str | None | Unset = UNSET
+    events_filter: str | Unset | None = UNSET
     multi_task_enabled: bool | Unset = UNSET
     prioritize_queue_order: TaskOrder | Unset = UNSET
     default_activity_sid: str | Unset = UNSET
@@ -110,8 +112,8 @@ class UpdateTaskQueue:
     target_workers: str | Unset = UNSET
     max_reserved_workers: int | Unset = UNSET
     task_order: TaskOrder | Unset = UNSET
-    reservation_activity_sid: str | None | Unset = UNSET
-    assignment_activity_sid: str | None | Unset = UNSET
+    reservation_activity_sid: str | Unset | None = UNSET
+    assignment_activity_sid: str | Unset | None = UNSET
 
 
 @dataclass(slots=True, frozen=True)

@@ -3,17 +3,18 @@
 Theory of operation
 -------------------
 A target asks for `queue.TargetWorkers AND target.expression`; the expression mixes `task.*` and `worker.*`.
-With the task's values bound in, what remains (the residual) mentions only the worker. All waiting tasks with the
-same (queue, residual, channel, order_by, named worker, ignores capacity) differ only in order: they are one
-*eligibility class*. A class keeps
+With the task's values bound in, what remains (the residual) mentions only the worker. All waiting tasks
+with the same (queue, residual, channel, order_by, named worker, ignores capacity) differ only in order:
+they are one *eligibility class*. A class keeps
 
 * `waiting`: its tasks in the workspace's one order,
 * `eligible`: the workers for whom queue and residual hold; changes only when a worker's values change,
 * `ready`: those of `eligible` who can take a task on the channel now.
 
-A class is *dirty* when it has both a waiting task and a ready worker that the matcher has not looked at. Between two
-passes of the matcher no class is matchable, so the cost of an event is that of the classes it touches and never
-that of the backlog. The dict and set orders inside never decide anything: every choice is made by a total order.
+A class is *dirty* when it has both a waiting task and a ready worker that the matcher has not looked at.
+Between two passes of the matcher no class is matchable, so the cost of an event is that of the classes it
+touches and never that of the backlog. The dict and set orders inside never decide anything: every choice is
+made by a total order.
 """
 
 from collections.abc import Iterable, Iterator
@@ -38,8 +39,8 @@ ClassKey = tuple[str | None, str | None, str, str | None, Named | None, bool]
 class Demand:
     """What a waiting task asks of a worker, with its own values bound in.
 
-    `queue_sid` None means any worker of the workspace; `named` restricts to one worker, by SID or by friendly name,
-    and to nobody when its value is None.
+    `queue_sid` None means any worker of the workspace; `named` restricts to one worker, by SID or by
+    friendly name, and to nobody when its value is None.
     """
 
     channel_sid: str
@@ -85,8 +86,8 @@ class Eligibility:
     """All classes of a workspace, the members of its queues and the ready workers of its channels."""
 
     __slots__ = (
-        "_channel_readers",
         "_channel_lines",
+        "_channel_readers",
         "_class_of_task",
         "_classes",
         "_classes_of_worker",
@@ -310,7 +311,8 @@ class Eligibility:
             return workers.values()
         return (workers[sid] for sid in self.members[demand.queue_sid])
 
-    def _is_eligible(self, demand: Demand, worker: Worker) -> bool:
+    def is_eligible(self, demand: Demand, worker: Worker) -> bool:
+        """Evaluate afresh whether `worker` meets `demand`, capacity and activity aside."""
         if demand.queue_sid is not None and worker.sid not in self.members[demand.queue_sid]:
             return False
         if demand.named is not None:
@@ -329,7 +331,7 @@ class Eligibility:
     def _set_eligible(self, class_: EligibilityClass, worker: Worker) -> None:
         sid = worker.sid
         demand = class_.demand
-        is_eligible = self._is_eligible(demand, worker)
+        is_eligible = self.is_eligible(demand, worker)
         if is_eligible == (sid in class_.eligible):
             return
         classes = self._classes_of_worker.setdefault((sid, demand.channel_sid), {})

@@ -14,11 +14,15 @@ from engine.expressions.expression import Expression
 
 
 class TaskOrder(StrEnum):
+    """Whether a queue hands out its oldest or its newest task first."""
+
     FIFO = "FIFO"
     LIFO = "LIFO"
 
 
 class TaskStatus(StrEnum):
+    """The assignment status of a task (contract §3)."""
+
     PENDING = "pending"
     RESERVED = "reserved"
     ASSIGNED = "assigned"
@@ -28,6 +32,8 @@ class TaskStatus(StrEnum):
 
 
 class ReservationStatus(StrEnum):
+    """The status of a reservation (contract §3)."""
+
     PENDING = "pending"
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -40,6 +46,8 @@ class ReservationStatus(StrEnum):
 
 @dataclass(slots=True)
 class Workspace:
+    """A workspace and the counters of its log and its orders."""
+
     sid: str
     account_sid: str
     friendly_name: str
@@ -59,6 +67,8 @@ class Workspace:
 
 @dataclass(slots=True)
 class Activity:
+    """What a worker may be doing, and whether that makes it available."""
+
     sid: str
     friendly_name: str
     available: bool
@@ -68,6 +78,8 @@ class Activity:
 
 @dataclass(slots=True)
 class TaskChannel:
+    """A kind of task; each worker has a capacity for it."""
+
     sid: str
     unique_name: str
     friendly_name: str
@@ -98,6 +110,8 @@ class WorkerChannel:
 
 @dataclass(slots=True)
 class Worker:
+    """Somebody or something that handles tasks."""
+
     sid: str
     sequence: int
     friendly_name: str
@@ -123,6 +137,8 @@ class Worker:
 
 @dataclass(slots=True)
 class TaskQueue:
+    """Where tasks wait for the workers that TargetWorkers selects."""
+
     sid: str
     friendly_name: str
     target_workers: str
@@ -139,6 +155,8 @@ class TaskQueue:
 
 @dataclass(slots=True)
 class Workflow:
+    """How tasks find their queue; `configuration` is the text as it was saved."""
+
     sid: str
     friendly_name: str
     configuration: str
@@ -153,6 +171,8 @@ class Workflow:
 
 @dataclass(slots=True)
 class Reservation:
+    """One offer of one task to one worker, and what became of it."""
+
     sid: str
     sequence: int
     task_sid: str
@@ -172,6 +192,8 @@ class Reservation:
 
 @dataclass(slots=True)
 class Task:
+    """A piece of work, and where it stands in its workflow."""
+
     sid: str
     sequence: int
     status: TaskStatus
@@ -196,7 +218,7 @@ class Task:
     version: int = 0
     # where it stands in its workflow
     entry_filter_index: int | None = None
-    """What the last walk from the top chose; a later walk with the same result leaves the task where it is."""
+    """What the last walk from the top chose; the same result later leaves the task in its step."""
     filter_index: int | None = None
     """Index of the filter it is in; `DEFAULT_FILTER` in the default filter; None outside any filter."""
     target_index: int = 0

@@ -1,4 +1,6 @@
-"""The end of a task: completed, canceled, deleted, and what happens to its reservations then (behaviour §2)."""
+"""The end of a task: completed, canceled, deleted, and what happens to its reservations then (behaviour
+§2).
+"""
 
 from engine.routing.board import Board
 from engine.routing.deadlines import Due

@@ -2,12 +2,12 @@
 
 Theory of operation
 -------------------
-There is one order of all waiting tasks (`waiting.order_key`) and one order of the workers for a task: its order_by
-if it has one, then longest since the last reservation. A pass repeats: of all tasks with a worker to offer them to,
-take the first; reserve its best workers. Only dirty classes can hold such a task, so the pass merges their heads
-with a heap. A class made dirty on the way (a reservation changed figures that an expression reads) joins the heap
-before the next decision. A task whose ready workers all refused it lately is parked; the next one of its class gets
-its turn.
+There is one order of all waiting tasks (`waiting.order_key`) and one order of the workers for a task: its
+order_by if it has one, then longest since the last reservation. A pass repeats: of all tasks with a worker
+to offer them to, take the first; reserve its best workers. Only dirty classes can hold such a task, so the
+pass merges their heads with a heap. A class made dirty on the way (a reservation changed figures that an
+expression reads) joins the heap before the next decision. A task whose ready workers all refused it lately
+is parked; the next one of its class gets its turn.
 """
 
 import heapq

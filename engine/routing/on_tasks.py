@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from engine.routing.board import Board
 from engine.routing.commands import UNSET, AdoptFinishedTask, CreateTask, DeleteTask, UpdateTask
 from engine.routing.deadlines import Due
-from engine.routing.entities import Task, TaskStatus, Workflow
+from engine.routing.entities import ReservationStatus, Task, TaskStatus, Workflow
 from engine.routing.errors import NotFound, Refused, VersionMismatch
 from engine.routing.lifecycle import (
     adopt_finished_task,
@@ -17,7 +17,6 @@ from engine.routing.lifecycle import (
 from engine.routing.progress import enter_queue, enter_workflow, reevaluate, time_out_step, wait
 from engine.routing.records import record_task
 from engine.routing.reservations import set_status
-from engine.routing.entities import ReservationStatus
 from engine.routing.state import WorkspaceState
 from engine.routing.states import check_task_move, move_task
 from engine.routing.values import parse_attributes
@@ -96,7 +95,7 @@ def update_task(board: Board, command: UpdateTask, now_ms: int) -> TaskView:
     if command.virtual_start_ms is not UNSET:
         task.virtual_start_ms = command.virtual_start_ms
         changed = reroute = True
-    if channel_sid is not UNSET and task.status in (TaskStatus.PENDING, TaskStatus.COMPLETED):
+    if channel_sid is not UNSET:
         task.task_channel_sid = channel_sid
         changed = reroute = True
     if command.reason is not UNSET and command.assignment_status is UNSET:
@@ -110,6 +109,7 @@ def update_task(board: Board, command: UpdateTask, now_ms: int) -> TaskView:
     if command.assignment_status is not UNSET:
         reason = None if command.reason is UNSET else command.reason
         _change_status(board, task, command.assignment_status, reason, now_ms)
+        record_task(state, "task.updated", task, now_ms)
     elif reroute and task.status is TaskStatus.PENDING:
         reevaluate(board, task, now_ms)
     return task_view(state, task)
@@ -122,7 +122,7 @@ def remove_task(board: Board, command: DeleteTask, now_ms: int) -> None:
     delete_task(board, task, "task.deleted", now_ms)
 
 
-def adopt_task(board: Board, command: AdoptFinishedTask, now_ms: int) -> None:
+def adopt_task(board: Board, command: AdoptFinishedTask, _now_ms: int) -> None:
     """Take a finished task back into memory, as its row has it."""
     command.task.values = parse_attributes(command.task.attributes)
     adopt_finished_task(board, command.task)
@@ -159,10 +159,10 @@ def _route(state: WorkspaceState, command: CreateTask) -> _Route:
         workflow_sid = target
     past_filters = command.task_queue_sid is not None or (target is not None and not target.startswith("WW"))
     workflow = _workflow(state, workflow_sid, required=not past_filters)
-    if command.ignore_capacity is not None and (target is None or not target.startswith("WK")):
-        if command.ignore_capacity:
-            raise Refused("IgnoreCapacity: only with a Worker as RoutingTarget")
-    if target is not None and target.startswith("WK"):
+    to_worker = target is not None and target.startswith("WK")
+    if command.ignore_capacity and not to_worker:
+        raise Refused("IgnoreCapacity: only with a Worker as RoutingTarget")
+    if to_worker:
         if target not in state.workers:
             raise Refused(f"RoutingTarget: there is no Worker {target} in this workspace")
         return _Route(workflow, to_worker=True)

@@ -1,15 +1,18 @@
-"""A pending task's way through its workflow: filters, targets, their clock, what it waits for (behaviour §5).
+"""A pending task's way through its workflow: filters, targets, their clock, what it waits for (behaviour
+§5).
 
 Theory of operation
 -------------------
-A task enters a filter at its first target. The deadline of a target is a base plus the target's timeout; the base is
-the moment the filter was entered, then the deadline before (so the limits are cumulative), or, after a skip, the
-moment of the skip (OQ-3). A deadline acts only on a pending task. If it passes while the task is reserved it acts when
-the round ends unaccepted, and then every step whose deadline has passed as well is used up in turn (OQ-2).
+A task enters a filter at its first target. The deadline of a target is a base plus the target's timeout;
+the base is the moment the filter was entered, then the deadline before (so the limits are cumulative), or,
+after a skip, the moment of the skip (OQ-3). A deadline acts only on a pending task. If it passes while the
+task is reserved it acts when the round ends unaccepted, and then every step whose deadline has passed as
+well is used up in turn (OQ-2).
 
-`entry_filter_index` is what the last walk from the top chose. A later walk (the attributes changed, a reservation
-ended unaccepted) with the same result leaves the task in its step with its clock; another result enters that filter
-anew. A task with a worker or a queue as its routing target has no filter and waits until its TTL (OQ-20).
+`entry_filter_index` is what the last walk from the top chose. A later walk (the attributes changed, a
+reservation ended unaccepted) with the same result leaves the task in its step with its clock; another
+result enters that filter anew. A task with a worker or a queue as its routing target has no filter and
+waits until its TTL (OQ-20).
 """
 
 from typing import Any

@@ -141,9 +141,7 @@ def record_task(state: WorkspaceState, event_type: str, task: Task, now_ms: int)
     state.record(event_type, task.sid, f"Task {task.sid}: {event_type}", data, now_ms)
 
 
-def record_reservation(
-    state: WorkspaceState, event_type: str, reservation: Reservation, now_ms: int
-) -> None:
+def record_reservation(state: WorkspaceState, event_type: str, reservation: Reservation, now_ms: int) -> None:
     """Record an event about a reservation whose task and worker are in memory."""
     task = state.tasks[reservation.task_sid]
     worker = state.workers[reservation.worker_sid]

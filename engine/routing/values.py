@@ -34,7 +34,7 @@ def worker_values(
 
 
 def available_capacity_percentage(configured_capacity: int, open_reservations: int) -> int:
-    """Return the free share of a channel in whole percent, rounded down, 0 without capacity (behaviour §4)."""
+    """Return the free share of a channel in whole percent, rounded down (behaviour §4)."""
     if configured_capacity <= 0 or open_reservations >= configured_capacity:
         return 0
     return (configured_capacity - open_reservations) * 100 // configured_capacity

@@ -11,6 +11,8 @@ from engine.routing.entities import ReservationStatus, TaskOrder, TaskStatus
 
 @dataclass(slots=True, frozen=True)
 class WorkspaceView:
+    """A workspace, with the names of its activities."""
+
     sid: str
     account_sid: str
     friendly_name: str
@@ -28,6 +30,8 @@ class WorkspaceView:
 
 @dataclass(slots=True, frozen=True)
 class ActivityView:
+    """An activity."""
+
     sid: str
     friendly_name: str
     available: bool
@@ -37,6 +41,8 @@ class ActivityView:
 
 @dataclass(slots=True, frozen=True)
 class TaskChannelView:
+    """A task channel."""
+
     sid: str
     unique_name: str
     friendly_name: str
@@ -47,6 +53,8 @@ class TaskChannelView:
 
 @dataclass(slots=True, frozen=True)
 class TaskQueueView:
+    """A queue, with the names of its activities."""
+
     sid: str
     friendly_name: str
     target_workers: str
@@ -62,6 +70,8 @@ class TaskQueueView:
 
 @dataclass(slots=True, frozen=True)
 class WorkflowView:
+    """A workflow."""
+
     sid: str
     friendly_name: str
     configuration: str
@@ -74,6 +84,8 @@ class WorkflowView:
 
 @dataclass(slots=True, frozen=True)
 class WorkerView:
+    """A worker, with its activity."""
+
     sid: str
     friendly_name: str
     activity_sid: str
@@ -88,6 +100,8 @@ class WorkerView:
 
 @dataclass(slots=True, frozen=True)
 class WorkerChannelView:
+    """A worker channel, with its use."""
+
     sid: str
     worker_sid: str
     task_channel_sid: str
@@ -105,6 +119,8 @@ class WorkerChannelView:
 
 @dataclass(slots=True, frozen=True)
 class TaskView:
+    """A task, with the names of its channel, workflow and queue."""
+
     sid: str
     status: TaskStatus
     attributes: str
@@ -129,6 +145,8 @@ class TaskView:
 
 @dataclass(slots=True, frozen=True)
 class ReservationView:
+    """A reservation, with the name of its worker."""
+
     sid: str
     task_sid: str
     worker_sid: str
@@ -141,6 +159,8 @@ class ReservationView:
 
 @dataclass(slots=True, frozen=True)
 class EventView:
+    """An event of the log."""
+
     sid: str
     sequence: int
     event_type: str

@@ -152,7 +152,9 @@ class _Parser:
             raise _invalid(f"{path}.expression", "required: a condition on the task's attributes")
         targets = filter_.get("targets")
         if not isinstance(targets, list) or not targets:
-            raise _invalid(f"{path}.targets", f"expected a list of one target or more, found {_what(targets)}")
+            raise _invalid(
+                f"{path}.targets", f"expected a list of one target or more, found {_what(targets)}"
+            )
         parsed: list[Target] = []
         for index, target in enumerate(targets):
             inherited = parsed[-1].queue_sid if parsed else None
@@ -244,7 +246,9 @@ class _Parser:
     def _note_unknown(self, path: str, item: dict[str, Any], known: set[str]) -> None:
         for key in item:
             if key not in known:
-                self._warnings.append(f"{path}.{key}: unknown key, ignored; known: {', '.join(sorted(known))}")
+                self._warnings.append(
+                    f"{path}.{key}: unknown key, ignored; known: {', '.join(sorted(known))}"
+                )
 
 
 _KNOWN_KEYS = {"known_worker_sid": KnownBy.SID, "known_worker_friendly_name": KnownBy.FRIENDLY_NAME}
