@@ -1,0 +1,108 @@
+"""How entities become column arrays, and records become entities.
+
+The columns of a table carry the names of the entity's stored fields, in the order of its constructor: so
+`attrgetter` writes a row, and the constructor reads it back. The SQL lists the columns in the same order.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import asyncpg
+import orjson
+
+from engine.routing.effects import AssignmentCallback, Event
+from engine.routing.entities import (
+    Activity,
+    Reservation,
+    ReservationStatus,
+    Task,
+    TaskChannel,
+    TaskOrder,
+    TaskQueue,
+    TaskStatus,
+    Worker,
+    WorkerChannel,
+    Workflow,
+    Workspace,
+)
+
+Columns = list[tuple[Any, ...]]
+
+
+class _Dataclass(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+E = TypeVar("E", bound=_Dataclass)
+
+
+@dataclass(slots=True, frozen=True)
+class Mapper(Generic[E]):
+    """Maps one kind of entity.
+
+    `enums` are the fields that hold an enumeration: text in the row. `json_fields` hold a dict: JSON text.
+    """
+
+    entity: Callable[..., E]
+    fields: tuple[str, ...]
+    get: Callable[[Any], tuple[Any, ...]]
+    enums: Mapping[str, Mapping[str, Any]]
+    json_fields: tuple[str, ...]
+
+    def columns(self, entities: Iterable[E]) -> Columns:
+        """Return one tuple of values per stored field. There must be at least one entity."""
+        columns = list(zip(*map(self.get, entities), strict=True))
+        for name in self.json_fields:
+            index = self.fields.index(name)
+            columns[index] = tuple(orjson.dumps(value).decode() for value in columns[index])
+        return columns
+
+    def row(self, entity: E) -> tuple[Any, ...]:
+        """Return the values of the stored fields."""
+        return self.get(entity)
+
+    def entities(self, records: Iterable[asyncpg.Record]) -> list[E]:
+        """Make entities of records whose columns stand in the order of `fields`."""
+        if not self.enums and not self.json_fields:
+            return [self.entity(*record) for record in records]
+        return [self._entity(record) for record in records]
+
+    def _entity(self, record: asyncpg.Record) -> E:
+        values = list(record)
+        for name, members in self.enums.items():
+            index = self.fields.index(name)
+            values[index] = members[values[index]]
+        for name in self.json_fields:
+            index = self.fields.index(name)
+            values[index] = orjson.loads(values[index])
+        return self.entity(*values)
+
+
+def _mapper(
+    entity: type[E],
+    *,
+    derived: tuple[str, ...] = (),
+    enums: Mapping[str, Mapping[str, Any]] | None = None,
+    json_fields: tuple[str, ...] = (),
+) -> Mapper[E]:
+    names = tuple(field.name for field in fields(entity) if field.name not in derived)
+    return Mapper(entity, names, attrgetter(*names), enums or {}, json_fields)
+
+
+_TASK_ORDER = {member.value: member for member in TaskOrder}
+_TASK_STATUS = {member.value: member for member in TaskStatus}
+_RESERVATION_STATUS = {member.value: member for member in ReservationStatus}
+
+WORKSPACE = _mapper(Workspace, enums={"prioritize_queue_order": _TASK_ORDER})
+ACTIVITY = _mapper(Activity)
+TASK_CHANNEL = _mapper(TaskChannel)
+TASK_QUEUE = _mapper(TaskQueue, derived=("predicate",), enums={"task_order": _TASK_ORDER})
+WORKFLOW = _mapper(Workflow)
+WORKER = _mapper(Worker, derived=("channels", "values", "reservations"))
+WORKER_CHANNEL = _mapper(WorkerChannel, derived=("pending", "accepted", "wrapping"))
+TASK = _mapper(Task, derived=("values", "reservations", "refusals"), enums={"status": _TASK_STATUS})
+RESERVATION = _mapper(Reservation, enums={"status": _RESERVATION_STATUS})
+EVENT = _mapper(Event, json_fields=("data",))
+CALLBACK = _mapper(AssignmentCallback, json_fields=("fields",))
