@@ -38,6 +38,8 @@ class RuntimeLimits:
     """Workspaces that load at the same time."""
     discovery_interval_s: float = 15.0
     """Pause between two looks for workspaces that another node created."""
+    request_timeout_s: float = 30.0
+    """How long a caller waits for its batch to be durable; then it does not learn the outcome."""
     finished_task_retention_s: int = 300
     """How long a completed or canceled task can still be addressed (behaviour §2)."""
 

@@ -9,7 +9,7 @@ from engine.errors import StoreUnavailable, Unavailable, WorkspaceNotFound
 from engine.routing.commands import AdoptFinishedTask, Command, DeleteTask, UpdateReservation, UpdateTask
 from engine.routing.core import WorkspaceCore
 from engine.routing.entities import Reservation, TaskOrder
-from engine.routing.errors import NotFound
+from engine.routing.errors import NotFound, VersionMismatch
 from engine.routing.limits import RoutingLimits
 from engine.routing.states import OPEN_RESERVATION, finished_reservation_refusal
 from engine.routing.views import WorkspaceView
@@ -140,9 +140,8 @@ class RoutingService:
         loop = self._workspaces.find(workspace_sid)
         if loop is None or loop.account_sid not in {account_sid, None}:
             raise WorkspaceNotFound(f"workspace {workspace_sid} was not found")
-        (answer,) = loop.submit(command)
         try:
-            return await answer
+            return await self._answer(loop, command)
         except NotFound as missing:
             return await self._among_finished(loop, command, missing)
 
@@ -151,8 +150,18 @@ class RoutingService:
         loop = self._workspaces.find(workspace_sid)
         if loop is None:
             raise WorkspaceNotFound(f"workspace {workspace_sid} was not found")
-        (answer,) = loop.submit(command)
-        return await answer
+        return await self._answer(loop, command)
+
+    async def _answer(self, loop: WorkspaceLoop, *commands: Command) -> Any:
+        """Submit the commands together and return the answer to the last one."""
+        *earlier, answer = loop.submit(*commands)
+        for future in earlier:
+            future.add_done_callback(_look_at)
+        try:
+            async with asyncio.timeout(self._limits.request_timeout_s):
+                return await answer
+        except TimeoutError:
+            raise Unavailable("it takes too long; the command may still be carried out") from None
 
     async def _commit_new(self, core: WorkspaceCore) -> WorkspaceView:
         view = core.view()
@@ -189,10 +198,7 @@ class RoutingService:
         task = await self._store.finished_task(loop.workspace_sid, command.sid, self._visible_after_ms())
         if task is None:
             raise missing
-        adopted, answer = loop.submit(AdoptFinishedTask(task), command)
-        await asyncio.wait([adopted, answer])
-        await adopted
-        return await answer
+        return await self._answer(loop, AdoptFinishedTask(task), command)
 
     async def _reservation_refusal(
         self, workspace_sid: str, command: UpdateReservation, missing: NotFound
@@ -204,6 +210,11 @@ class RoutingService:
             return NotFound("Reservation", command.sid)
         if not await self._task_visible(workspace_sid, reservation.task_sid):
             return missing
+        if command.if_match not in {None, reservation.version}:
+            return VersionMismatch(
+                f"Reservation {reservation.sid} has version {reservation.version}, "
+                f"If-Match names {command.if_match}"
+            )
         return finished_reservation_refusal(reservation, command.status)
 
     async def _task_visible(self, workspace_sid: str, task_sid: str) -> bool:
@@ -221,3 +232,9 @@ def _addressed_by_its_route(command: UpdateReservation, reservation: Reservation
     if command.task_sid is not None:
         return command.task_sid == reservation.task_sid
     return command.worker_sid == reservation.worker_sid
+
+
+def _look_at(future: asyncio.Future[Any]) -> None:
+    """Take note of a failure that the command after it will run into as well."""
+    if not future.cancelled():
+        future.exception()
