@@ -74,6 +74,8 @@ def parse_callback_url(text: str) -> CallbackUrl:
         raise InvalidCallbackUrl("the URL has a malformed host or port") from error
     if parts.scheme not in _DEFAULT_PORTS:
         raise InvalidCallbackUrl("the URL must start with http:// or https://")
+    if "\\" in parts.netloc:
+        raise InvalidCallbackUrl("the URL has a malformed host or port")
     if not parts.hostname:
         raise InvalidCallbackUrl("the URL has no host")
     if port == 0:

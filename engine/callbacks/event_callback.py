@@ -2,7 +2,8 @@
 
 Events of the same task or the same worker go out one after the other, in the order they were committed;
 all others side by side. Each event waits for the last earlier one of its task and of its worker. These
-waits always point to earlier events, so they cannot form a circle. An event that waits for nothing stands
+waits always point to earlier events, so they cannot form a circle, and never to another receiver's, so a
+workspace that leaves a dead receiver for a new one is not held up. An event that waits for nothing stands
 in its receiver's line. What exceeds the limits on pending events is dropped, counted and reported.
 """
 
@@ -24,6 +25,7 @@ from engine.routing.effects import Event
 from engine.routing.entities import Workspace
 
 _KIND = "event"
+_Subject = tuple[str, str]
 _log = get_logger()
 
 
@@ -34,7 +36,7 @@ class _Pending:
     receiver: EventReceiver
     origin: str
     event: Event
-    subjects: tuple[str, ...]
+    subjects: tuple[_Subject, ...]
     earlier: int = 0
     followers: list["_Pending"] = field(default_factory=list)
 
@@ -54,7 +56,7 @@ class EventCallbacks:
         self._lines: Lines[_Pending] = Lines(
             limits.event_concurrent_max, limits.event_concurrent_per_host_max
         )
-        self._last: dict[str, _Pending] = {}
+        self._last: dict[_Subject, _Pending] = {}
         self._pending: Counter[str] = Counter()
         self._pending_total = 0
         self._dropped = 0
@@ -104,7 +106,7 @@ class EventCallbacks:
         if full or self._pending[origin] >= limits.event_pending_per_host_max:
             self._drop(1)
             return
-        subjects = _subjects(event)
+        subjects = _subjects(receiver.url, event)
         entry = _Pending(receiver, origin, event, subjects)
         for subject in subjects:
             before = self._last.get(subject)
@@ -183,9 +185,10 @@ class EventCallbacks:
         return None
 
 
-def _subjects(event: Event) -> tuple[str, ...]:
-    """Return the SIDs whose events must stay in order: task and worker, else the resource itself."""
-    return tuple(sid for sid in (event.task_sid, event.worker_sid) if sid) or (event.resource_sid,)
+def _subjects(url: str, event: Event) -> tuple[_Subject, ...]:
+    """Return what must stay in order at a receiver: task and worker, else the resource itself."""
+    sids = [sid for sid in (event.task_sid, event.worker_sid) if sid] or [event.resource_sid]
+    return tuple((url, sid) for sid in sids)
 
 
 def _facts(entry: _Pending) -> dict[str, str | int | None]:
