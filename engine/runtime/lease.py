@@ -15,6 +15,7 @@ from engine.errors import StoreUnavailable
 from engine.logs import get_logger
 from engine.ownership import Lease
 from engine.runtime.limits import RuntimeLimits
+from engine.runtime.patience import within
 from engine.runtime.ports import LeaseStore
 
 log = get_logger()
@@ -99,9 +100,8 @@ class LeaseKeeper:
         """Give the lease up, so that another owner need not wait for its end. Best effort."""
         self.forget(lease.workspace_sid)
         try:
-            async with asyncio.timeout(self._limits.commit_timeout_s):
-                await self._store.release(lease)
-        except (StoreUnavailable, TimeoutError) as error:
+            await within(self._limits.commit_timeout_s, self._store.release(lease))
+        except StoreUnavailable as error:
             log.warning("lease.release_failed", workspace_sid=lease.workspace_sid, error=str(error))
 
     async def renew(self) -> bool:
@@ -111,9 +111,10 @@ class LeaseKeeper:
             return True
         asked_s = self._monotonic()
         try:
-            async with asyncio.timeout(self._limits.commit_timeout_s):
-                renewed = await self._store.renew(asked, self._limits.lease_ttl_s)
-        except (StoreUnavailable, TimeoutError) as error:
+            renewed = await within(
+                self._limits.commit_timeout_s, self._store.renew(asked, self._limits.lease_ttl_s)
+            )
+        except StoreUnavailable as error:
             log.warning("lease.renewal_failed", leases=len(asked), error=str(error))
             self._wake_all()
             return False

@@ -16,6 +16,7 @@ from engine.routing.views import WorkspaceView
 from engine.runtime.lease import LeaseKeeper
 from engine.runtime.limits import RuntimeLimits
 from engine.runtime.loader import Loader
+from engine.runtime.patience import within
 from engine.runtime.ports import LeaseStore, Publisher, Store
 from engine.runtime.workspace_loop import State, WorkspaceLoop
 from engine.runtime.workspaces import Workspaces
@@ -82,9 +83,8 @@ class RoutingService:
         if not self._started or any(loop.state is not State.SERVING for loop in self._workspaces):
             return False
         try:
-            async with asyncio.timeout(self._limits.commit_timeout_s):
-                await self._store.ping()
-        except (StoreUnavailable, TimeoutError):
+            await within(self._limits.commit_timeout_s, self._store.ping())
+        except StoreUnavailable:
             return False
         return True
 
@@ -169,11 +169,11 @@ class RoutingService:
         loop = self._workspaces.make_loop(core.workspace.sid)
         asked_s = self._leases.now_s()
         try:
-            async with asyncio.timeout(self._limits.commit_timeout_s):
-                lease = await self._store.create_workspace(
-                    self._leases.owner, self._limits.lease_ttl_s, changes
-                )
-        except (StoreUnavailable, TimeoutError) as error:
+            lease = await within(
+                self._limits.commit_timeout_s,
+                self._store.create_workspace(self._leases.owner, self._limits.lease_ttl_s, changes),
+            )
+        except StoreUnavailable as error:
             raise Unavailable("it is unknown whether the workspace was created") from error
         self._leases.adopt(lease, asked_s, loop.wake)
         loop.adopt(core, lease)

@@ -49,6 +49,7 @@ from engine.runtime.lease import LeaseKeeper
 from engine.runtime.limits import RuntimeLimits
 from engine.runtime.loader import Loader
 from engine.runtime.measure import LoopMeasure
+from engine.runtime.patience import within
 from engine.runtime.ports import Publisher, Store
 from engine.runtime.routing_log import log_committed
 
@@ -313,11 +314,7 @@ class WorkspaceLoop:
     async def _commit(self, lease: Lease, batch: Batch) -> float:
         """Write the batch and return how long that took, in seconds."""
         began_s = time.perf_counter()
-        try:
-            async with asyncio.timeout(self._limits.commit_timeout_s):
-                await self._store.commit(lease, batch.changes)
-        except TimeoutError:
-            raise StoreUnavailable(f"no answer within {self._limits.commit_timeout_s} s") from None
+        await within(self._limits.commit_timeout_s, self._store.commit(lease, batch.changes))
         took_s = time.perf_counter() - began_s
         if took_s * 1000 > self._limits.commit_slow_ms:
             log.warning(

@@ -71,6 +71,10 @@ class PostgresStore:
         async with self._database.reading() as connection:
             return [row["workspace_sid"] for row in await connection.fetch(_WORKSPACE_SIDS)]
 
+    async def ping(self) -> None:
+        """Return when the database answered."""
+        await self._database.ping()
+
     async def acquire(self, workspace_sid: str, owner: str, ttl_s: float) -> Lease | None:
         """Take a free or expired lease, or one of the same owner, raising its epoch; None when held."""
         async with self._database.committing() as connection:
