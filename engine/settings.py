@@ -98,8 +98,6 @@ class ServerSettings(_Section):
     """Most form fields in one request."""
     header_bytes_max: Count = 16_384
     """Longest request line and longest header."""
-    request_timeout_s: Seconds = 30.0
-    """How long a request may wait for its batch to be durable before it is answered 503."""
     keepalive_timeout_s: Seconds = 75.0
     """How long an idle client connection is kept open."""
     shutdown_drain_s: Seconds = 10.0
@@ -123,7 +121,9 @@ class DatabaseSettings(_Section):
     """Connections that answer reads."""
     connect_timeout_s: Seconds = 2.0
     """How long one attempt to connect may take."""
-    statement_timeout_s: Seconds = 15.0
+    acquire_timeout_s: Seconds = 5.0
+    """How long a call waits for a free connection."""
+    statement_timeout_s: Seconds = 10.0
     """How long one statement may run before the server cancels it."""
     start_timeout_s: Seconds = 60.0
     """How long a start keeps trying to reach the database, or to bring up the embedded one."""
@@ -208,6 +208,8 @@ class RuntimeSettings(_Section):
     """Longest pause before a workspace is loaded again."""
     load_concurrency_max: Count = 4
     """How many workspaces are loaded at the same time."""
+    request_timeout_s: Seconds = 30.0
+    """How long a request waits for its batch to be durable; then it is answered 503, outcome unknown."""
     discovery_interval_s: Seconds = 15.0
     """Pause between two looks for workspaces made by another node."""
 
@@ -232,16 +234,36 @@ class CallbackSettings(_Section):
     """How long an assignment callback may take before the fallback URL is tried."""
     event_timeout_s: Seconds = 15.0
     """How long an event callback may take."""
-    concurrent_max: Count = 200
-    """Most callbacks under way."""
-    concurrent_per_host_max: Count = 50
-    """Most callbacks under way to one host."""
+    concurrent_max: Count = 500
+    """Most assignment callbacks under way."""
+    concurrent_per_host_max: Count = 200
+    """Most assignment callbacks under way to one host and port."""
+    event_concurrent_max: Count = 200
+    """Most event callbacks under way."""
+    event_concurrent_per_host_max: Count = 50
+    """Most event callbacks under way to one host and port."""
     response_bytes_max: Count = 65_536
     """Largest answer that is read."""
     assignment_pending_max: Count = 100_000
-    """Most assignment callbacks held in memory; the rest wait in the outbox."""
+    """Most waiting assignment callbacks held as they are; those beyond it are held compressed."""
     event_pending_max: Count = 10_000
-    """Most event callbacks held in memory; beyond it the newest are dropped and counted."""
+    """Most event callbacks waiting or under way; beyond it the newest are dropped and counted."""
+    event_pending_per_host_max: Count = 5_000
+    """The same for one host and port, so that one dead receiver leaves room for the others."""
+    event_drop_log_interval_s: Seconds = 10.0
+    """How often dropped event callbacks are reported."""
+    outcomes_pending_max: Count = 10_000
+    """Most answers waiting to be taken in by their workspace; beyond it no callback is started."""
+    outcome_retry_s: Seconds = 600.0
+    """How long an answer is offered to a workspace that cannot take it."""
+    backoff_first_s: Seconds = 0.05
+    """Longest first pause between two offers of an answer."""
+    backoff_max_s: Seconds = 5.0
+    """Longest pause between two offers of an answer."""
+    keepalive_s: Seconds = 4.0
+    """How long an idle connection is kept; less than the 5 s after which common receivers close theirs."""
+    resolver_threads: Count = 16
+    """Most host names looked up at a time."""
 
 
 class RetentionSettings(_Section):
