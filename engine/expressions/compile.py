@@ -32,6 +32,9 @@ Predicate: TypeAlias = Callable[[Env], bool]
 Reader: TypeAlias = Callable[[Env], object]
 Step: TypeAlias = tuple[Predicate, int, int]
 
+_ARRAYS = (list, tuple)
+_STRUCTURES = (list, tuple, dict)
+
 _HOLDS = -1
 _FAILS = -2
 _LATEST = -3
@@ -123,17 +126,32 @@ def _jumps(root: Node) -> tuple[Step, ...]:
 
 
 def path_reader(segments: Segments) -> Reader:
-    """Return the function that follows a path; `semantics.look_up` with the common lengths unrolled."""
-    if len(segments) > 2 or any(isinstance(segment, int) for segment in segments):
+    """Return the function that follows a path, as `semantics.look_up` does."""
+    keys = tuple(segment for segment in segments if isinstance(segment, str))
+    if len(keys) < len(segments):
         return lambda env: look_up(segments, env)
-    first = cast("str", segments[0])
-    if len(segments) == 1:
+    first, *rest = keys
+    if not rest:
         return lambda env: env.get(first)
-    second = cast("str", segments[1])
+    return _key_reader(first, rest[0]) if len(rest) == 1 else _keys_reader(first, tuple(rest))
 
-    def read(env: Env) -> Any:
+
+def _key_reader(first: str, second: str) -> Reader:
+    def read(env: Env) -> object:
         value = env.get(first)
         return value.get(second) if isinstance(value, dict) else None
+
+    return read
+
+
+def _keys_reader(first: str, rest: tuple[str, ...]) -> Reader:
+    def read(env: Env) -> object:
+        value = env.get(first)
+        for key in rest:
+            if not isinstance(value, dict):
+                return None
+            value = value.get(key)
+        return value
 
     return read
 
@@ -167,23 +185,38 @@ def _mistakable(constant: Value) -> bool:
     return isinstance(constant, int) and constant in (0, 1)
 
 
-def _equals(op: Operator, read: Reader, constant: Value) -> Predicate:
+def _equals(_op: Operator, read: Reader, constant: Value) -> Predicate:
     if constant is None or isinstance(constant, bool):
         return lambda env: read(env) is constant
-    if _mistakable(constant):
-        return _by_table(op, read, constant)
-    return lambda env: read(env) == constant
+    if not _mistakable(constant):
+        return lambda env: read(env) == constant
+
+    def holds(env: Env) -> bool:
+        value = read(env)
+        return value == constant and not isinstance(value, bool)
+
+    return holds
 
 
 def _differs(op: Operator, read: Reader, constant: Value) -> Predicate:
     if constant is None:
         return lambda env: read(env) is not None
-    if not isinstance(constant, str):
+    if isinstance(constant, bool):
         return _by_table(op, read, constant)
+    if _mistakable(constant):
+        return _differs_from_bit(read, constant)
 
     def holds(env: Env) -> bool:
         value = read(env)
-        return value != constant and not isinstance(value, list | tuple)
+        return value != constant and not isinstance(value, _ARRAYS)
+
+    return holds
+
+
+def _differs_from_bit(read: Reader, constant: Value) -> Predicate:
+    def holds(env: Env) -> bool:
+        value = read(env)
+        return (value != constant or isinstance(value, bool)) and not isinstance(value, _ARRAYS)
 
     return holds
 
@@ -250,7 +283,7 @@ def _among(op: Operator, read: Reader, constant: Value) -> Predicate:
         value = read(env)
         if isinstance(value, bool):
             return (value in booleans) is wanted
-        if isinstance(value, list | dict | tuple):
+        if isinstance(value, _STRUCTURES):
             return not wanted
         return (value in others) is wanted
 

@@ -40,6 +40,11 @@ class Expression:
     """A boolean condition over named values. Immutable; equal when its canonical text is.
 
     What it derives (canonical text, paths, the compiled function) is made on first use and kept.
+
+    Args:
+        folded: the tree as `bind.fold` leaves it.
+        root: the tree as it was written, when that differs.
+        text: the text it was read from, if any.
     """
 
     __slots__ = ("_canonical", "_folded", "_paths", "_predicate", "_root", "_text")
@@ -105,8 +110,9 @@ class Expression:
         Args:
             roots: JSON-like values by first name; later changes to them do not matter.
         """
-        residual = bind_tree(self._folded, roots)
-        return self if residual is self._folded else Expression(residual)
+        if not any(path[0] in roots for path in self.paths):
+            return self
+        return Expression(bind_tree(self._folded, roots))
 
     def conjuncts(self) -> tuple[Node, ...]:
         """Return the conditions that must all hold, simplified; none for an expression that always holds."""

@@ -6,7 +6,7 @@ pass over a tree goes through `rewrite` or an explicit stack. Compare meanings b
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -20,7 +20,7 @@ OBJECT: Mapping[str, object] = MappingProxyType({})
 """Stands for any JSON object: operators see only that it is one."""
 
 
-class Operator(Enum):
+class Operator(StrEnum):
     """A comparison; the value is its canonical spelling."""
 
     EQ = "=="

@@ -18,14 +18,15 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import Enum, auto
+from enum import IntEnum, auto
+from functools import cache
 from itertools import product
 from typing import Any, cast
 
 from engine.expressions.nodes import Operator
 
 
-class Kind(Enum):
+class Kind(IntEnum):
     """The kinds of JSON values that operators tell apart."""
 
     NULL = auto()
@@ -152,8 +153,12 @@ def apply(op: Operator, left: object, right: object) -> bool:
     return rule.otherwise if test is None else test(left, right)
 
 
-def settled(op: Operator, *, left: Kind | None = None, right: Kind | None = None) -> bool | None:
-    """Return the outcome that a known kind on one side settles, whatever is on the other; else None."""
+@cache
+def settled(op: Operator, left: Kind | None, right: Kind | None) -> bool | None:
+    """Return the outcome that a known kind on one side settles, whatever is on the other; else None.
+
+    A kind is None where it is not known.
+    """
     rule = RULES[op]
     open_ = any(left in (None, pair[0]) and right in (None, pair[1]) for pair in rule.pairs)
     return None if open_ else rule.otherwise

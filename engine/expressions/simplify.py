@@ -78,7 +78,7 @@ def simplify_comparison(node: Comparison) -> Node:
     op, left, right = _oriented(node.operator, _normal(node.left), _normal(node.right))
     if isinstance(left, Literal) and isinstance(right, Literal):
         return Truth(apply(op, left.value, right.value))
-    outcome = settled(op, left=_known_kind(left), right=_known_kind(right))
+    outcome = settled(op, _known_kind(left), _known_kind(right))
     if outcome is not None:
         return Truth(outcome)
     if isinstance(right, Literal):
