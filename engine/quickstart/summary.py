@@ -16,15 +16,15 @@ from engine.quickstart.daemon_process import Daemon
 
 SNIPPET = """\
 from twilio.rest import Client  # pip install twilio
-client = Client("{account_sid}", "{auth_token}")
+account_sid = "{account_sid}"
+client = Client(account_sid, "{auth_token}")
 client.taskrouter.base_url = "{base_url}"
-made = client.taskrouter.v1.workspaces.create(friendly_name="Mine", template="FIFO")
-ws = client.taskrouter.v1.workspaces(made.sid)
+v1 = client.taskrouter.v1
+ws = v1.workspaces(v1.workspaces.create("Mine", template="FIFO").sid)
 ready = ws.activities.list(available="true")[0]
-ws.workers.create(friendly_name="Ada", activity_sid=ready.sid)
-flow = ws.workflows.list()[0]
-task = ws.tasks.create(workflow_sid=flow.sid, attributes='{{"topic": "billing"}}')
-print(task.sid, [r.worker_name for r in ws.tasks(task.sid).reservations.list()])
+ws.workers.create("Ada", activity_sid=ready.sid)
+task = ws.tasks.create(workflow_sid=ws.workflows.list()[0].sid)
+print([r.worker_name for r in ws.tasks(task.sid).reservations.list()])
 """
 SERVE_URL = "http://127.0.0.1:8080"
 
