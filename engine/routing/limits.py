@@ -16,6 +16,6 @@ class RoutingLimits:
     idle_classes_max: int = 4_096
     """Eligibility classes without waiting tasks that are kept for the next task of their kind."""
     bindings_per_target_max: int = 16_384
-    """Bound target expressions remembered per workflow target."""
+    """Bound expressions remembered per target: attributes that differ in every task must not fill memory."""
     ready_scan_max: int = 64
     """Up to so many ready workers are compared directly; beyond, the idle line is walked instead."""

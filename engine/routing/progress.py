@@ -148,7 +148,7 @@ def demand_of(board: Board, task: Task, target: Target | None, now_ms: int) -> D
     return Demand(
         channel_sid=task.task_channel_sid,
         queue_sid=target.queue_sid,
-        residual=_bind(target, task, now_ms),
+        residual=_bind(board, target, task, now_ms),
         order_by=target.order_by,
         named=_known_worker(board, task, target),
     )
@@ -158,7 +158,7 @@ def _targets_worker(task: Task) -> bool:
     return task.routing_target is not None and task.routing_target.startswith("WK")
 
 
-def _bind(target: Target, task: Task, now_ms: int) -> Expression | None:
+def _bind(board: Board, target: Target, task: Task, now_ms: int) -> Expression | None:
     if target.expression is None:
         return None
     time = time_values(now_ms) if target.reads_time else {}
@@ -166,14 +166,11 @@ def _bind(target: Target, task: Task, now_ms: int) -> Expression | None:
     key = repr(([value_at(task.values, path) for path in target.task_paths], time))
     bound = target.bindings.get(key)
     if bound is None:
-        if len(target.bindings) >= _BINDINGS_MAX:
+        if len(target.bindings) >= board.state.limits.bindings_per_target_max:
             target.bindings.clear()
         bound = target.expression.bind({"task": task.values, "taskrouter": time})
         target.bindings[key] = bound
     return bound
-
-
-_BINDINGS_MAX = 16_384
 
 
 def _known_worker(board: Board, task: Task, target: Target) -> Named | None:
