@@ -201,9 +201,11 @@ def is_number(value: Any) -> bool:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Equality of two scalars: numbers by value, everything else only within its own type (OQ-10)."""
+    """Numbers are equal by value, other scalars only within their own type, arrays and objects never."""
     if is_number(left) and is_number(right):
         return bool(left == right)
+    if isinstance(left, list | dict):
+        return False
     return type(left) is type(right) and bool(left == right)
 
 
@@ -224,7 +226,7 @@ def compare_scalars(operator: str, left: Any, right: Any) -> bool:
     if operator in ("==", "!="):
         return same(left, right) is (operator == "==")
     if operator == "CONTAINS":
-        return as_text(right) in as_text(left)
+        return is_text(left) and is_text(right) and as_text(right) in as_text(left)
     both_numbers = is_number(left) and is_number(right)
     both_texts = isinstance(left, str) and isinstance(right, str)
     if not both_numbers and not both_texts:
@@ -232,8 +234,12 @@ def compare_scalars(operator: str, left: Any, right: Any) -> bool:
     return {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[operator]
 
 
+def is_text(value: Any) -> bool:
+    return isinstance(value, str) or is_number(value)
+
+
 def as_text(value: Any) -> str:
-    return value if isinstance(value, str) else str(value)
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def time_names(now_ms: int) -> dict[str, Any]:

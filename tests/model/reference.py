@@ -40,12 +40,14 @@ class Reference:
         preferred_order: str = "FIFO",
         assignment_count_max: int = 1_000,
         assigned_s_max: int = 86_400,
+        finished_retention_s: int = 300,
         backoff_base_ms: int = 1_000,
         backoff_max_ms: int = 60_000,
     ) -> None:
         self.new_sid = new_sid
         self.assignment_count_max = assignment_count_max
         self.assigned_s_max = assigned_s_max
+        self.finished_retention_ms = finished_retention_s * 1000
         self.backoff_base_ms = backoff_base_ms
         self.backoff_max_ms = backoff_max_ms
         self.log: list[tuple[str, str]] = []
@@ -61,7 +63,7 @@ class Reference:
         for name, available in (("Offline", False), ("Available", True), ("Unavailable", False)):
             self.add("activities", new_sid("WA"), name=name, available=available)
         for name in BUILT_IN_CHANNELS:
-            self.add("channels", new_sid("TC"), name=name, friendly_name=name, optimized=False)
+            self.add("channels", new_sid("TC"), name=name, friendly_name=name.capitalize(), optimized=False)
         self.w["default_activity"] = self.w["timeout_activity"] = next(iter(self.w["activities"]))
         self.log.clear()
 
@@ -105,8 +107,12 @@ class Reference:
         return int(self.w["timers_set"])
 
     def name_is_free(self, kind: str, sid: str, name: str) -> None:
-        if any(other["name"] == name and other["sid"] != sid for other in self.w[kind].values()):
-            raise Refusal(f"{name} is taken")
+        def plain(text: str) -> str:
+            return text.lower() if kind == "workers" else text
+
+        for other in self.w[kind].values():
+            if other["sid"] != sid and plain(other["name"]) == plain(name):
+                raise Refusal(f"{name} is taken")
 
     def version_is(self, thing: Thing, if_match: int | None) -> None:
         if if_match is not None and if_match != thing.get("version", 0):
@@ -115,14 +121,21 @@ class Reference:
     # Configuration
 
     def update_workspace(self, now: int, **changed: Any) -> None:
-        for key in ("default_activity_sid", "timeout_activity_sid"):
-            if key in changed:
-                self.w[key.removesuffix("_sid")] = self.get("activities", changed[key])["sid"]
-        if "multi_task_enabled" in changed:
-            self.w["single_tasking"] = not changed["multi_task_enabled"]
-        if "prioritize_queue_order" in changed:
-            self.w["preferred_order"] = str(changed["prioritize_queue_order"])
-        self.note("workspace.updated", "workspace")
+        wanted = {key.removesuffix("_sid"): value for key, value in changed.items()}
+        for key in ("default_activity", "timeout_activity"):
+            if key in wanted:
+                self.get("activities", wanted[key])
+        if "multi_task_enabled" in wanted:
+            wanted["single_tasking"] = not wanted.pop("multi_task_enabled")
+        if "prioritize_queue_order" in wanted:
+            wanted["preferred_order"] = str(wanted.pop("prioritize_queue_order"))
+        self.change(self.w, wanted, "workspace.updated", "workspace")
+
+    def change(self, thing: Thing, wanted: Thing, event: str, sid: str) -> None:
+        """Set what differs; what changes nothing is no event."""
+        if any(thing[key] != value for key, value in wanted.items()):
+            thing.update(wanted)
+            self.note(event, sid)
 
     def create_activity(self, now: int, *, sid: str, friendly_name: str, available: bool = False) -> None:
         self.name_is_free("activities", sid, friendly_name)
@@ -131,10 +144,9 @@ class Reference:
 
     def update_activity(self, now: int, *, sid: str, **changed: Any) -> None:
         activity = self.get("activities", sid)
-        if "friendly_name" in changed:
-            self.name_is_free("activities", sid, changed["friendly_name"])
-            activity["name"] = changed["friendly_name"]
-        self.note("activity.updated", sid)
+        name = changed.get("friendly_name", activity["name"])
+        self.name_is_free("activities", sid, name)
+        self.change(activity, {"name": name}, "activity.updated", sid)
 
     def delete_activity(self, now: int, *, sid: str) -> None:
         self.get("activities", sid)
@@ -175,9 +187,11 @@ class Reference:
 
     def update_task_channel(self, now: int, *, sid: str, **changed: Any) -> None:
         channel = self.channel(sid)
-        if "channel_optimized_routing" in changed:
-            channel["optimized"] = changed["channel_optimized_routing"]
-        self.note("task-channel.updated", channel["sid"])
+        wanted = {
+            "optimized": changed.get("channel_optimized_routing", channel["optimized"]),
+            "friendly_name": changed.get("friendly_name", channel["friendly_name"]),
+        }
+        self.change(channel, wanted, "task-channel.updated", channel["sid"])
 
     def delete_task_channel(self, now: int, *, sid: str) -> None:
         channel = self.channel(sid)
@@ -274,7 +288,6 @@ class Reference:
         fallback_assignment_callback_url: str = "",
         task_reservation_timeout_s: int = 120,
     ) -> None:
-        self.name_is_free("workflows", sid, friendly_name)
         self.add(
             "workflows",
             sid,
@@ -296,7 +309,6 @@ class Reference:
     def update_workflow(self, now: int, *, sid: str, re_evaluate_tasks: bool = False, **changed: Any) -> None:
         workflow = self.get("workflows", sid)
         if "friendly_name" in changed:
-            self.name_is_free("workflows", sid, changed["friendly_name"])
             workflow["name"] = changed["friendly_name"]
         if "configuration" in changed:
             workflow["configuration"] = self.configuration(changed["configuration"])
@@ -308,7 +320,7 @@ class Reference:
         for task in list(self.open_tasks()):
             if task["status"] == "pending" and task["workflow"] == sid and task["configuration"]:
                 task["configuration"] = workflow["configuration"]
-                self.walk_from_the_top(task, now)
+                self.enter_workflow(task, now)
 
     def delete_workflow(self, now: int, *, sid: str) -> None:
         self.get("workflows", sid)
@@ -386,9 +398,12 @@ class Reference:
         if any(reservation["status"] != "pending" for reservation in held):
             raise Refusal("it holds an accepted task")
         for reservation in held:
-            self.end_unaccepted(reservation, "canceled", now)
+            reservation["status"] = "canceled"
+            self.note("reservation.canceled", reservation["sid"])
         del self.w["workers"][sid]
         self.note("worker.deleted", sid)
+        for reservation in held:
+            self.end_round_if_over(self.w["tasks"][reservation["task"]], now)
 
     def update_worker_channel(self, now: int, *, worker_sid: str, channel: str, **changed: Any) -> None:
         worker = self.get("workers", worker_sid)
@@ -457,6 +472,7 @@ class Reference:
             entered=None,
             rounds=0,
             assigned_at=None,
+            finished_at=None,
             refusals={},
             ttl_set=self.timer(),
             step_set=0,
@@ -464,8 +480,7 @@ class Reference:
         )
         self.note("task.created", sid)
         if by_filters:
-            self.note("workflow.entered", sid)
-            self.walk_from_the_top(task, now)
+            self.enter_workflow(task, now)
         elif straight_to_queue is not None:
             self.enter_queue(task, straight_to_queue)
 
@@ -480,16 +495,21 @@ class Reference:
             raise Refusal("WorkflowSid field is required")
         return None
 
-    def update_task(self, now: int, *, sid: str, if_match: int | None = None, **changed: Any) -> None:
+    def present_task(self, sid: str, now: int) -> Thing:
+        """A finished task can be addressed for five minutes more (behaviour §2)."""
         task = self.get("tasks", sid)
+        if task["finished_at"] is not None and now >= task["finished_at"] + self.finished_retention_ms:
+            raise Refusal("finished long ago")
+        return task
+
+    def update_task(self, now: int, *, sid: str, if_match: int | None = None, **changed: Any) -> None:
+        task = self.present_task(sid, now)
         self.version_is(task, if_match)
         status = changed.get("assignment_status")
         if "attributes" in changed and status in ("wrapping", "completed"):
             raise Refusal("two requests, please")
         if "task_channel" in changed:
-            wanted = self.channel(changed.pop("task_channel"))["sid"]
-            if task["status"] == "pending":
-                task["channel"] = changed["channel"] = wanted
+            task["channel"] = self.channel(changed["task_channel"])["sid"]
         if "attributes" in changed:
             task["attributes"] = json.loads(changed["attributes"])
         task["priority"] = changed.get("priority", task["priority"])
@@ -500,6 +520,7 @@ class Reference:
                 self.walk_again(task, now)
         if status is not None:
             self.set_task_status(task, str(status), changed.get("reason"), now)
+            self.note("task.updated", sid)
 
     def set_task_status(self, task: Thing, status: str, reason: str | None, now: int) -> None:
         allowed = {
@@ -510,14 +531,15 @@ class Reference:
         if status not in allowed or task["status"] not in allowed[status]:
             raise Refusal(f"{task['status']} → {status}")
         if status == "canceled":
-            self.cancel(task, reason)
+            self.cancel(task, reason, now)
         elif status == "wrapping":
             self.wrap(task)
+            task["reason"] = reason or task["reason"]
         else:
-            self.complete(task, reason)
+            self.complete(task, reason, now)
 
-    def cancel(self, task: Thing, reason: str | None) -> None:
-        task["status"], task["reason"] = "canceled", reason
+    def cancel(self, task: Thing, reason: str | None, now: int) -> None:
+        task["status"], task["reason"], task["finished_at"] = "canceled", reason, now
         self.note("task.canceled", task["sid"])
         for reservation in self.pending_reservations(task=task["sid"]):
             reservation["status"] = "canceled"
@@ -530,9 +552,9 @@ class Reference:
             reservation["status"] = "wrapping"
             self.note("reservation.wrapup", reservation["sid"])
 
-    def complete(self, task: Thing, reason: str | None) -> None:
-        task["status"] = "completed"
-        task["reason"] = reason
+    def complete(self, task: Thing, reason: str | None, now: int) -> None:
+        task["status"], task["finished_at"] = "completed", now
+        task["reason"] = reason or task["reason"]
         self.note("task.completed", task["sid"])
         self.complete_reservations(task)
 
@@ -542,7 +564,7 @@ class Reference:
             self.note("reservation.completed", reservation["sid"])
 
     def delete_task(self, now: int, *, sid: str, if_match: int | None = None) -> None:
-        task = self.get("tasks", sid)
+        task = self.present_task(sid, now)
         self.version_is(task, if_match)
         self.remove(task, "task.deleted")
 
@@ -605,7 +627,7 @@ class Reference:
         elif status == "wrapping":
             self.wrap(task)
         else:
-            self.complete(task, None)
+            self.complete(task, None, now)
 
     def assignment_instructed(
         self,
@@ -655,13 +677,14 @@ class Reference:
         count = task["refusals"].get(reservation["worker"], (0, 0))[0] + 1
         pause_ms = min(self.backoff_base_ms * 2 ** (count - 1), self.backoff_max_ms)
         task["refusals"][reservation["worker"]] = (count, now + pause_ms)
-        if not self.open_reservations(task["sid"]):
-            self.end_round(task, now)
+        self.end_round_if_over(task, now)
 
-    def end_round(self, task: Thing, now: int) -> None:
+    def end_round_if_over(self, task: Thing, now: int) -> None:
+        if self.open_reservations(task["sid"]):
+            return
         task["status"] = "pending"
         if task["rounds"] >= self.assignment_count_max:
-            self.cancel(task, "Max assignment count exceeded")
+            self.cancel(task, "Max assignment count exceeded", now)
             return
         self.walk_again(task, now)
         self.leave_past_steps(task, now)
@@ -676,6 +699,10 @@ class Reference:
                 return index
         return None
 
+    def enter_workflow(self, task: Thing, now: int) -> None:
+        self.note("workflow.entered", task["sid"])
+        self.walk_from_the_top(task, now)
+
     def walk_from_the_top(self, task: Thing, now: int) -> None:
         """Enter the first filter that matches, else the default filter, else fall out (CX-2, OQ-1)."""
         index = self.first_matching_filter(task, 0, now)
@@ -683,7 +710,7 @@ class Reference:
             index = IN_DEFAULT_FILTER
         task["first_choice"] = index
         if index is None:
-            self.fall_out(task, "workflow.timeout")
+            self.fall_out(task, "workflow.timeout", now)
         else:
             self.enter_filter(task, index, now)
 
@@ -750,7 +777,7 @@ class Reference:
         if below is not None:
             self.enter_filter(task, below, now)
         else:
-            self.fall_out(task, "workflow.timeout", "Task canceled on Workflow timeout")
+            self.fall_out(task, "workflow.timeout", now, "Task canceled on Workflow timeout")
 
     def skip_step(self, task: Thing, now: int) -> None:
         """Next target from now on; else the next matching filter; else the default filter; else out."""
@@ -765,11 +792,11 @@ class Reference:
         if below is not None:
             self.enter_filter(task, below, now)
         else:
-            self.fall_out(task, "workflow.skipped")
+            self.fall_out(task, "workflow.skipped", now)
 
-    def fall_out(self, task: Thing, event: str, reason: str | None = None) -> None:
+    def fall_out(self, task: Thing, event: str, now: int, reason: str | None = None) -> None:
         self.note(event, task["sid"])
-        self.cancel(task, reason)
+        self.cancel(task, reason, now)
 
     # Time
 
@@ -802,7 +829,7 @@ class Reference:
         while due := [timer for timer in self.timers() if timer[0] <= now]:
             _, _, what, thing = min(due, key=lambda timer: timer[:2])
             if what == "ttl":
-                self.cancel(thing, "Task TTL Exceeded")
+                self.cancel(thing, "Task TTL Exceeded", now)
             elif what == "step":
                 self.leave_past_steps(thing, now)
             elif what == "assigned":

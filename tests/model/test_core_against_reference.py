@@ -177,21 +177,21 @@ class CoreAgainstReference(RuleBasedStateMachine):
     @rule(
         pause=pauses_ms,
         about=attributes,
-        target=st.sampled_from((*WORKERS, *QUEUES, *WORKFLOWS, NOBODY)),
+        to=st.sampled_from((*WORKERS, *QUEUES, *WORKFLOWS, NOBODY)),
         ignore_capacity=st.sampled_from((None, None, False)),
         channel=optional(st.sampled_from(CHANNELS)),
     )
     def create_task_for(
-        self, *, pause: int, about: str, target: str, ignore_capacity: bool | None, channel: str | None
+        self, *, pause: int, about: str, to: str, ignore_capacity: bool | None, channel: str | None
     ) -> None:
-        workflow = target if target.startswith("WW") else WORKFLOWS[0]
+        workflow = to if to.startswith("WW") else WORKFLOWS[0]
         self.do(
             CreateTask(
                 self.mint("WT"),
                 about,
                 workflow,
                 channel,
-                routing_target=target,
+                routing_target=to,
                 ignore_capacity=ignore_capacity,
                 timeout_s=20,
             ),
