@@ -74,7 +74,7 @@ async def ensure_credentials(settings: Settings, accounts: AccountRows) -> Crede
     given = settings.credentials
     cipher = _cipher(settings)
     file = settings.database.data_dir / CREDENTIALS_FILE
-    kept = _read_credentials(file)
+    kept = {} if given.account_sid and given.auth_token else _read_credentials(file)
     known = await accounts.all()
     account_sid = given.account_sid or kept.get("account_sid") or _only(known)
     auth_token = (
@@ -152,7 +152,7 @@ def _key(settings: Settings) -> tuple[str, str]:
     file = Path(given.key_file) if given.key_file else settings.database.data_dir / KEY_FILE
     try:
         return file.read_text(encoding="ascii"), str(file)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         if given.key_file:
             raise SettingsError(f"credentials.key_file: there is no file {file}") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -164,7 +164,7 @@ def _key(settings: Settings) -> tuple[str, str]:
 def _read_credentials(file: Path) -> dict[str, str]:
     try:
         kept = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{file}: cannot be read as credentials: {error}") from None
