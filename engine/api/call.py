@@ -150,7 +150,7 @@ def guarded(api: Api, endpoint: Endpoint) -> Handler:
 
 
 async def _admit(api: Api, request: web.Request, account_sid: str) -> None:
-    if any("\0" in segment for segment in request.match_info.values()):
+    if not all(segment.isprintable() for segment in request.match_info.values()):
         raise not_found(request.path)
     workspace_sid = request.match_info.get("WS")
     if workspace_sid is None:

@@ -60,7 +60,7 @@ async def list_events(call: Call) -> web.Response:
         channel_sid = view.sid
     page = await call.reads.events(
         call.workspace_sid,
-        paging.by_cursor(),
+        paging.by_sid("EV"),
         start_ms=start_ms,
         end_ms=end_ms,
         task_channel_sid=channel_sid,

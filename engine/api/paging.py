@@ -17,7 +17,7 @@ from engine.api import answers
 from engine.api.call import Call
 from engine.api.fields import whole_number
 from engine.api.forms import Form
-from engine.api.problems import ABSOLUTE_PAGING, BAD_PAGE_TOKEN, bad_request
+from engine.api.problems import ABSOLUTE_PAGING, bad_page_token, bad_request
 from engine.api.representations import Rendering
 from engine.sids import is_sid
 from engine.storage.reads import Page, PageRequest
@@ -61,7 +61,7 @@ class Paging:
     def by_sid(self, prefix: str) -> PageRequest:
         """Return the request for a list in the order of its SIDs. Raises 400/21481 for another's token."""
         if self.token is not None and not is_sid(self.token[2:], prefix):
-            raise _bad_token()
+            raise bad_page_token()
         return self.by_cursor()
 
     def by_cursor(self, order: str | None = None) -> PageRequest:
@@ -110,9 +110,5 @@ def empty_page() -> Page[Any]:
 
 def _page_token(_name: str, value: str) -> str:
     if value[:2] not in {_FORWARD, _BACKWARD} or not _CURSOR.fullmatch(value[2:]):
-        raise _bad_token()
+        raise bad_page_token()
     return value
-
-
-def _bad_token() -> Exception:
-    return bad_request("PageToken is not valid for this list", BAD_PAGE_TOKEN)

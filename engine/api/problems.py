@@ -13,6 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from engine.errors import Overloaded, StoreUnavailable, Unavailable, WorkspaceNotFound
 from engine.routing.errors import Gone, NotFound, Refused, RoutingError, VersionMismatch
+from engine.storage.reads import BadCursor
 
 BAD_REQUEST = 20001
 BAD_FRIENDLY_NAME = 20002
@@ -60,6 +61,11 @@ def not_found(path: str) -> ApiError:
     return ApiError(404, NOT_FOUND, f"The requested resource {path.removeprefix('/v1')} was not found")
 
 
+def bad_page_token() -> ApiError:
+    """Return the 400 of a page token that the list never handed out."""
+    return bad_request("PageToken is not valid for this list", BAD_PAGE_TOKEN)
+
+
 def not_authenticated() -> ApiError:
     """Return the 401 that asks for Basic credentials."""
     return ApiError(401, NOT_AUTHENTICATED, "Authenticate", {"WWW-Authenticate": 'Basic realm="TaskRouter"'})
@@ -92,10 +98,10 @@ def translate(error: Exception, request: web.BaseRequest) -> ApiError | None:
 
 
 def respond(error: ApiError) -> web.Response:
-    """Render an error."""
+    """Render an error; what of its message is not valid text (an echoed path) becomes `?`."""
     body = {
         "code": error.code,
-        "message": error.message,
+        "message": error.message.encode(errors="replace").decode(),
         "more_info": f"{_DOCS}{error.code}",
         "status": error.status,
     }
@@ -132,6 +138,7 @@ _ANSWERS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[A
     (RoutingError, _refusal),
     ((WorkspaceNotFound, web.HTTPNotFound), lambda _, path: not_found(path)),
     ((Overloaded, Unavailable), lambda error, _: unavailable(str(error), error.retry_after_s)),
+    (BadCursor, lambda _error, _path: bad_page_token()),
     (StoreUnavailable, lambda _error, _path: unavailable("The database does not answer")),
     (web.HTTPMethodNotAllowed, _wrong_method),
     (web.HTTPRequestEntityTooLarge, _body_too_large),
