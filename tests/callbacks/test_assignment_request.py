@@ -1,12 +1,16 @@
 """What a receiver sees of an assignment callback."""
 
 import base64
+from urllib.parse import parse_qs
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from twilio.request_validator import RequestValidator
 
 from engine import __version__
+from engine.callbacks.client import form_body
 from engine.routing.commands import AssignmentCallbackFailed
 from tests.callbacks.receiver import (
     TOKEN,
@@ -18,6 +22,7 @@ from tests.callbacks.receiver import (
     serving,
 )
 
+TEXT = st.characters(exclude_categories=["Cs"])
 FIELDS = {
     "TaskAttributes": '{"name": "Zoë & co = 100%", "emoji": "😀"}',
     "WorkerAttributes": "{}",
@@ -25,6 +30,13 @@ FIELDS = {
     "WorkerName": " line\nbreak + plus ",
     "Empty": "",
 }
+
+
+@given(st.dictionaries(st.text(TEXT, min_size=1), st.text(TEXT), min_size=1))
+def test_a_form_decodes_to_its_fields(fields: dict[str, str]) -> None:
+    assert parse_qs(form_body(fields).decode(), keep_blank_values=True, strict_parsing=True) == {
+        name: [value] for name, value in fields.items()
+    }
 
 
 @pytest.mark.parametrize(

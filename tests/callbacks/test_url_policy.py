@@ -2,6 +2,7 @@ import socket
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
+from structlog.testing import capture_logs
 
 from engine.callbacks.limits import CallbackLimits
 from engine.callbacks.url_policy import (
@@ -123,10 +124,12 @@ async def test_of_several_addresses_only_the_permitted_ones_are_connected_to() -
 async def test_a_refused_address_is_judged_when_connecting_and_the_fallback_is_called(target: str) -> None:
     names = _Names(metadata=["169.254.169.254"], **{"0xa9fea9fe": ["169.254.169.254"]})
     workspaces = Workspaces()
-    async with serving() as receiver, dispatching(workspaces, resolver=names) as dispatcher:
-        url = target.replace("{port}", receiver.base.rpartition(":")[2])
-        dispatcher.committed(a_workspace(), changes_with(a_callback(url, f"{receiver.base}/fallback")))
-        await workspaces.has(1)
+    with capture_logs() as log:
+        async with serving() as receiver, dispatching(workspaces, resolver=names) as dispatcher:
+            url = target.replace("{port}", receiver.base.rpartition(":")[2])
+            dispatcher.committed(a_workspace(), changes_with(a_callback(url, f"{receiver.base}/fallback")))
+            await workspaces.has(1)
+    assert [line["code"] for line in log if line["event"] == "callback.failed"] == [11205]
     assert [request.path for request in receiver.received] == ["/fallback"]
 
 
