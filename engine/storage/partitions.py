@@ -7,6 +7,7 @@ made its partition in time) stays there; the retention deletes those rows by dat
 
 import asyncpg
 
+from engine.storage.pool import Connection
 from engine.storage.queries import query
 
 DAY_MS = 86_400_000
@@ -23,9 +24,7 @@ _LIST = query("list_event_partitions")
 _TIMEOUT = query("set_local_lock_timeout")
 
 
-async def ensure_partitions(
-    connection: asyncpg.Connection, now_ms: int, days_ahead: int = DAYS_AHEAD
-) -> list[str]:
+async def ensure_partitions(connection: Connection, now_ms: int, days_ahead: int = DAYS_AHEAD) -> list[str]:
     """Make the missing partitions from yesterday to `days_ahead` days after the day of `now_ms`.
 
     Returns the names of the partitions made. A partition that cannot be attached now (its rows are in the
@@ -37,7 +36,7 @@ async def ensure_partitions(
     return [partition_name(day) for day in missing if await _make(connection, day)]
 
 
-async def drop_partitions(connection: asyncpg.Connection, before_ms: int) -> list[str]:
+async def drop_partitions(connection: Connection, before_ms: int) -> list[str]:
     """Drop the partitions all of whose events are older than `before_ms`; returns their names.
 
     A partition that cannot be locked within two seconds is left for the next time.
@@ -47,7 +46,7 @@ async def drop_partitions(connection: asyncpg.Connection, before_ms: int) -> lis
     return [partition_name(day) for day in sorted(old) if await _drop(connection, day)]
 
 
-async def event_partitions(connection: asyncpg.Connection) -> list[int]:
+async def event_partitions(connection: Connection) -> list[int]:
     """Return the days, counted from the epoch, that have a partition."""
     names = [row["name"] for row in await connection.fetch(_LIST)]
     return [int(name.removeprefix(_PREFIX)) for name in names if name.startswith(_PREFIX)]
@@ -58,7 +57,7 @@ def partition_name(day: int) -> str:
     return f"{_PREFIX}{day}"
 
 
-async def _make(connection: asyncpg.Connection, day: int) -> bool:
+async def _make(connection: Connection, day: int) -> bool:
     name = partition_name(day)
     try:
         async with connection.transaction():
@@ -75,7 +74,7 @@ async def _make(connection: asyncpg.Connection, day: int) -> bool:
     return True
 
 
-async def _drop(connection: asyncpg.Connection, day: int) -> bool:
+async def _drop(connection: Connection, day: int) -> bool:
     try:
         async with connection.transaction():
             await _lock(connection)
@@ -85,6 +84,6 @@ async def _drop(connection: asyncpg.Connection, day: int) -> bool:
     return True
 
 
-async def _lock(connection: asyncpg.Connection) -> None:
+async def _lock(connection: Connection) -> None:
     await connection.execute(_TIMEOUT, _LOCK_TIMEOUT)
     await connection.execute(_LOCK, _LOCK_KEY)

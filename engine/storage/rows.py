@@ -80,29 +80,30 @@ class Mapper(Generic[E]):
         return self.entity(*values)
 
 
-def _mapper(
+def mapper_of(
     entity: type[E],
     *,
     derived: tuple[str, ...] = (),
     enums: Mapping[str, Mapping[str, Any]] | None = None,
     json_fields: tuple[str, ...] = (),
 ) -> Mapper[E]:
+    """Describe a dataclass whose fields are columns, except for the `derived` ones."""
     names = tuple(field.name for field in fields(entity) if field.name not in derived)
     return Mapper(entity, names, attrgetter(*names), enums or {}, json_fields)
 
 
-_TASK_ORDER = {member.value: member for member in TaskOrder}
-_TASK_STATUS = {member.value: member for member in TaskStatus}
-_RESERVATION_STATUS = {member.value: member for member in ReservationStatus}
+TASK_ORDERS = {member.value: member for member in TaskOrder}
+TASK_STATUSES = {member.value: member for member in TaskStatus}
+RESERVATION_STATUSES = {member.value: member for member in ReservationStatus}
 
-WORKSPACE = _mapper(Workspace, enums={"prioritize_queue_order": _TASK_ORDER})
-ACTIVITY = _mapper(Activity)
-TASK_CHANNEL = _mapper(TaskChannel)
-TASK_QUEUE = _mapper(TaskQueue, derived=("predicate",), enums={"task_order": _TASK_ORDER})
-WORKFLOW = _mapper(Workflow)
-WORKER = _mapper(Worker, derived=("channels", "values", "reservations"))
-WORKER_CHANNEL = _mapper(WorkerChannel, derived=("pending", "accepted", "wrapping"))
-TASK = _mapper(Task, derived=("values", "reservations", "refusals"), enums={"status": _TASK_STATUS})
-RESERVATION = _mapper(Reservation, enums={"status": _RESERVATION_STATUS})
-EVENT = _mapper(Event, json_fields=("data",))
-CALLBACK = _mapper(AssignmentCallback, json_fields=("fields",))
+WORKSPACE = mapper_of(Workspace, enums={"prioritize_queue_order": TASK_ORDERS})
+ACTIVITY = mapper_of(Activity)
+TASK_CHANNEL = mapper_of(TaskChannel)
+TASK_QUEUE = mapper_of(TaskQueue, derived=("predicate",), enums={"task_order": TASK_ORDERS})
+WORKFLOW = mapper_of(Workflow)
+WORKER = mapper_of(Worker, derived=("channels", "values", "reservations"))
+WORKER_CHANNEL = mapper_of(WorkerChannel, derived=("pending", "accepted", "wrapping"))
+TASK = mapper_of(Task, derived=("values", "reservations", "refusals"), enums={"status": TASK_STATUSES})
+RESERVATION = mapper_of(Reservation, enums={"status": RESERVATION_STATUSES})
+EVENT = mapper_of(Event, json_fields=("data",))
+CALLBACK = mapper_of(AssignmentCallback, json_fields=("fields",))

@@ -197,8 +197,9 @@ CREATE INDEX tasks_by_queue ON tasks (workspace_sid, task_queue_sid, sid);
 
 CREATE INDEX tasks_by_workflow ON tasks (workspace_sid, workflow_sid, sid);
 
--- The Ordering parameter: highest priority first, oldest first within it.
-CREATE INDEX tasks_by_priority ON tasks (workspace_sid, priority DESC, sid);
+-- The Ordering parameter: highest priority first, oldest first within it. Negated, both keys ascend, and a page
+-- begins with one comparison of (-priority, sid) however many tasks share a priority.
+CREATE INDEX tasks_by_priority ON tasks (workspace_sid, (-priority), sid);
 
 CREATE INDEX tasks_by_virtual_start ON tasks (workspace_sid, virtual_start_ms, sid);
 

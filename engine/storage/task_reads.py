@@ -1,0 +1,188 @@
+"""Reads of tasks and reservations.
+
+A finished task, and its reservations with it, stays visible for the retention time; a deleted one does not.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.routing.entities import ReservationStatus, TaskStatus
+from engine.routing.views import ReservationView, TaskView
+from engine.storage.paging import Key, Listing, Order, Page, PageRequest, order_of, sid_key
+from engine.storage.pool import Connection
+from engine.storage.queries import query
+from engine.storage.reader import Reader
+from engine.storage.rows import RESERVATION_STATUSES, TASK_STATUSES, mapper_of
+
+_TASK_VIEW = mapper_of(TaskView, enums={"status": TASK_STATUSES})
+_VIEWS = query("select_tasks")
+_TASKS: Listing[TaskView] = Listing(_VIEWS.replace("{rows}", query("pick_tasks")), _TASK_VIEW, "WT")
+_TASKS_BY_STATUS: Listing[TaskView] = Listing(
+    _VIEWS.replace("{rows}", query("pick_tasks_by_status")), _TASK_VIEW, "WT"
+)
+_RESERVATIONS: Listing[ReservationView] = Listing(
+    query("select_reservations"), mapper_of(ReservationView, enums={"status": RESERVATION_STATUSES}), "WR"
+)
+_RESERVATION_ORDER = order_of(sid_key("r.sid"))
+
+_WORKFLOWS_NAMED = query("workflow_sids_by_name")
+_QUEUES_NAMED = query("task_queue_sids_by_name")
+_NOBODY = ""
+
+
+@dataclass(slots=True, frozen=True)
+class _TaskFilters:
+    """The parameters $2 to $7 of the task queries; None = any."""
+
+    finished_after_ms: int
+    priority: int | None = None
+    workflow_sid: str | None = None
+    task_queue_sid: str | None = None
+    routing_target: str | None = None
+    has_addons: bool | None = None
+
+    def parameters(self, workspace_sid: str) -> tuple[Any, ...]:
+        return (
+            workspace_sid,
+            self.finished_after_ms,
+            self.priority,
+            self.workflow_sid,
+            self.task_queue_sid,
+            self.routing_target,
+            self.has_addons,
+        )
+
+
+class TaskReads(Reader):
+    """Tasks, and reservations by task or by worker."""
+
+    async def task(self, workspace_sid: str, sid: str) -> TaskView | None:
+        """Fetch a task that is still visible."""
+        parameters = (*_TaskFilters(self._finished_after_ms()).parameters(workspace_sid), sid)
+        async with self._database.reading() as connection:
+            return await _TASKS.one(connection, "t.sid = $8", parameters)
+
+    async def tasks(
+        self,
+        workspace_sid: str,
+        page: PageRequest,
+        *,
+        priority: int | None = None,
+        statuses: Sequence[TaskStatus] = (),
+        workflow_sid: str | None = None,
+        workflow_name: str | None = None,
+        task_queue_sid: str | None = None,
+        task_queue_name: str | None = None,
+        routing_target: str | None = None,
+        has_addons: bool | None = None,
+        ordering: Sequence[tuple[str, bool]] = (),
+        predicate: Callable[[TaskView], bool] | None = None,
+    ) -> Page[TaskView]:
+        """List the visible tasks, oldest first unless `ordering` has (name, descending) pairs.
+
+        Names are date_created, priority and virtual_start_time; what remains equal is oldest first. No
+        `statuses` = any. `predicate` decides which tasks count. Raises BadCursor, or ValueError for another
+        name.
+        """
+        order = _task_order(ordering)
+        filters = _TaskFilters(
+            self._finished_after_ms(), priority, workflow_sid, task_queue_sid, routing_target, has_addons
+        )
+        async with self._database.reading() as connection:
+            workflow = await _named(connection, _WORKFLOWS_NAMED, workspace_sid, workflow_name, workflow_sid)
+            queue = await _named(connection, _QUEUES_NAMED, workspace_sid, task_queue_name, task_queue_sid)
+            if _NOBODY in {workflow, queue}:
+                return Page([], None, None)
+            filters = replace(filters, workflow_sid=workflow, task_queue_sid=queue)
+            parameters = filters.parameters(workspace_sid)
+            if not statuses:
+                return await _TASKS.page(connection, parameters, page, order, predicate)
+            wanted = (*parameters, sorted(set(statuses)))
+            return await _TASKS_BY_STATUS.page(connection, wanted, page, order, predicate)
+
+    async def task_reservation(self, workspace_sid: str, task_sid: str, sid: str) -> ReservationView | None:
+        """Fetch a reservation of that task."""
+        return await self._reservation(workspace_sid, task_sid, None, sid)
+
+    async def task_reservations(
+        self,
+        workspace_sid: str,
+        task_sid: str,
+        page: PageRequest,
+        *,
+        status: ReservationStatus | None = None,
+        worker_sid: str | None = None,
+    ) -> Page[ReservationView]:
+        """List the reservations of a task, oldest first. Raises BadCursor."""
+        return await self._reservations(workspace_sid, task_sid, worker_sid, status, page)
+
+    async def worker_reservation(
+        self, workspace_sid: str, worker_sid: str, sid: str
+    ) -> ReservationView | None:
+        """Fetch a reservation of that worker."""
+        return await self._reservation(workspace_sid, None, worker_sid, sid)
+
+    async def worker_reservations(
+        self,
+        workspace_sid: str,
+        worker_sid: str,
+        page: PageRequest,
+        *,
+        status: ReservationStatus | None = None,
+    ) -> Page[ReservationView]:
+        """List the reservations of a worker, oldest first. Raises BadCursor."""
+        return await self._reservations(workspace_sid, None, worker_sid, status, page)
+
+    async def _reservation(
+        self, workspace_sid: str, task_sid: str | None, worker_sid: str | None, sid: str
+    ) -> ReservationView | None:
+        parameters = (workspace_sid, self._finished_after_ms(), task_sid, worker_sid, None, sid)
+        async with self._database.reading() as connection:
+            return await _RESERVATIONS.one(connection, "r.sid = $6", parameters)
+
+    async def _reservations(
+        self,
+        workspace_sid: str,
+        task_sid: str | None,
+        worker_sid: str | None,
+        status: ReservationStatus | None,
+        page: PageRequest,
+    ) -> Page[ReservationView]:
+        parameters = (workspace_sid, self._finished_after_ms(), task_sid, worker_sid, status)
+        async with self._database.reading() as connection:
+            return await _RESERVATIONS.page(connection, parameters, page, _RESERVATION_ORDER)
+
+
+async def _named(
+    connection: Connection, statement: str, workspace_sid: str, name: str | None, sid: str | None
+) -> str | None:
+    """Turn a name filter into a SID filter, so that the list is walked by an index.
+
+    Returns the SID to filter by, None for any, `_NOBODY` when nothing can match. Names are unique within
+    a workspace; should two entities share one, the older is meant.
+    """
+    if name is None:
+        return sid
+    found = [row["sid"] for row in await connection.fetch(statement, workspace_sid, name)]
+    if sid is not None:
+        return sid if sid in found else _NOBODY
+    return found[0] if found else _NOBODY
+
+
+def _task_order(ordering: Sequence[tuple[str, bool]]) -> Order[TaskView]:
+    """Make the order; creation is the SID's order, so whatever follows date_created cannot matter."""
+    keys: list[Key[TaskView]] = []
+    for name, descending in ordering:
+        if name == "date_created":
+            return order_of(*keys, sid_key("t.sid", descending=descending))
+        keys.append(_task_key(name, descending))
+    return order_of(*keys, sid_key("t.sid"))
+
+
+def _task_key(name: str, descending: bool) -> Key[TaskView]:
+    if name == "priority":  # negated, as its index is
+        return Key("(-t.priority)", int, lambda view: -view.priority, not descending)
+    if name == "virtual_start_time":
+        return Key("t.virtual_start_ms", int, lambda view: view.virtual_start_ms, descending)
+    raise ValueError(f"tasks cannot be ordered by {name}")
