@@ -6,7 +6,7 @@ from typing import Any, TypeAlias, TypeGuard
 
 from engine.expressions.bind import bind_tree, fold
 from engine.expressions.canonical import canonical_text
-from engine.expressions.compile import Predicate, compile_tree
+from engine.expressions.compile import compile_tree
 from engine.expressions.errors import ExpressionError
 from engine.expressions.grammar import parse_expression
 from engine.expressions.nodes import (
@@ -23,6 +23,7 @@ from engine.expressions.nodes import (
     comparisons,
     paths_of,
 )
+from engine.expressions.predicates import Predicate
 
 __all__ = ["Expression", "ExpressionError", "equalities", "memberships", "parse"]
 
@@ -32,8 +33,9 @@ LENGTH_MAX = 1_048_576
 """Longest text that is read by default, in characters."""
 DEPTH_MAX = 500
 """Deepest nesting of brackets that is read by default."""
-CACHED_LENGTH_MAX = 2_000
-CACHED_EXPRESSIONS_MAX = 4_096
+CACHED_LENGTH_MAX = 1_000
+CACHED_EXPRESSIONS_MAX = 2_048
+"""Texts up to this length, and this many of them, are parsed once."""
 
 
 class Expression:

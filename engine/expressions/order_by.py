@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeGuard
 
 from engine.expressions.canonical import path_text
-from engine.expressions.compile import Reader, path_reader
 from engine.expressions.expression import DEPTH_MAX, LENGTH_MAX
 from engine.expressions.grammar import Clauses, parse_clauses
+from engine.expressions.predicates import Reader, path_reader
 
 SortKey: TypeAlias = tuple[tuple[bool, int], ...]
 

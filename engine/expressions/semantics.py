@@ -11,7 +11,7 @@ side are false, a missing key is null. Chosen where the sources are silent or as
 * elements of an array match as `==` does, so null matches null and a nested array matches nothing;
 * NOT IN is false without an array on its right, else the opposite of IN.
 
-`compile.py` specialises this table for constants; the tests hold the two together.
+`predicates.py` specialises this table for constants; the tests hold the two together.
 """
 
 import operator

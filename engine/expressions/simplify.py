@@ -1,7 +1,7 @@
 """Bring a tree to its simplest equivalent: constants folded, chains flattened, one form per comparison.
 
 Every step here follows from `semantics.RULES`; an expression means the same before and after for every
-environment. The forms left over are few, which makes canonical texts meet and `compile.py` short:
+environment. The forms left over are few, which makes canonical texts meet and `predicates.py` short:
 
 * a constant stands on the right of ==, !=, < and the like; arrays and objects are gone from there;
 * `array HAS value` has a path on its left; the same test on a literal list is spelled IN;
