@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine import metrics
 from engine.errors import StoreUnavailable
 from engine.logs import get_logger
 from engine.ownership import Lease
@@ -116,8 +117,10 @@ class LeaseKeeper:
             )
         except StoreUnavailable as error:
             log.warning("lease.renewal_failed", leases=len(asked), error=str(error))
+            metrics.DATABASE_UP.set(0)
             self._wake_all()
             return False
+        metrics.DATABASE_UP.set(1)
         for lease in asked:
             self._note_renewal(lease, lease.workspace_sid in renewed, asked_s)
         return True

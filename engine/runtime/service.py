@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+from engine import metrics
 from engine.clock import Clock, wall_clock_ms
 from engine.errors import StoreUnavailable, Unavailable, WorkspaceNotFound
 from engine.routing.commands import AdoptFinishedTask, Command, DeleteTask, UpdateReservation, UpdateTask
@@ -85,7 +86,9 @@ class RoutingService:
         try:
             await within(self._limits.commit_timeout_s, self._store.ping())
         except StoreUnavailable:
+            metrics.DATABASE_UP.set(0)
             return False
+        metrics.DATABASE_UP.set(1)
         return True
 
     def loops(self) -> Iterable[WorkspaceLoop]:

@@ -1,0 +1,311 @@
+"""The composition root: builds the parts in order, runs them until a signal, stops them in reverse.
+
+Start: the embedded PostgreSQL (without a DSN), migrations, credentials, connections, callbacks, the workspace
+loops, and the HTTP listener last, so that a request finds everything behind it. Stop: the listener closes and
+open requests are answered, callbacks under way are finished and their outcomes committed, then the loops
+finish what waits and give up their leases, then the connections close, and the database stops last.
+
+The first SIGTERM or SIGINT begins the stop, which ends with exit code 0; a second one ends the process at
+once with 128 plus its number. Everything acknowledged is durable at any moment, so neither loses anything.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from aiohttp import web
+from pydantic import BaseModel
+
+from engine import __version__
+from engine.api.app import build_app
+from engine.api.call import ApiLimits
+from engine.api.middleware import GATE
+from engine.callbacks.dispatcher import CallbackDispatcher
+from engine.callbacks.limits import CallbackLimits
+from engine.clock import wall_clock_ms
+from engine.credentials import CREDENTIALS_FILE, Credentials, Tokens, ensure_credentials, load_tokens
+from engine.errors import StoreUnavailable
+from engine.housekeeping import Housekeeping
+from engine.logs import get_logger
+from engine.routing.commands import Command
+from engine.routing.limits import RoutingLimits
+from engine.runtime.limits import RuntimeLimits
+from engine.runtime.node_name import NodeName
+from engine.runtime.service import RoutingService
+from engine.settings import DatabaseSettings, Settings
+from engine.sids import time_ordered_sids
+from engine.storage.accounts import Accounts
+from engine.storage.embedded import EmbeddedPostgres
+from engine.storage.migrate import migrate as migrate_schema
+from engine.storage.migrate import read_migrations
+from engine.storage.pool import Database, is_unavailable
+from engine.storage.reads import Reads
+from engine.storage.resources import sql_directory
+from engine.storage.retention import Retention
+from engine.storage.store import PostgresStore
+
+if sys.platform != "win32":
+    import uvloop
+
+log = get_logger()
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+CONNECT_RETRY_S = 0.25
+LISTEN_BACKLOG = 1_024
+EMBEDDED_DIRECTORY = "postgres"
+
+L = TypeVar("L")
+
+
+class Daemon:
+    """All parts of one node, in one event loop.
+
+    Args:
+        settings: the whole tree.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.credentials: Credentials | None = None
+        self.port = 0
+        """The port it listens on; known once started."""
+        self._mint = time_ordered_sids()
+        self._stack = AsyncExitStack()
+
+    async def start(self) -> None:
+        """Build and start everything; what was started is stopped again when something fails.
+
+        Raises PointsmanError (a bad setting, no database) or OSError (the port is taken).
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def stop(self) -> None:
+        """Stop everything in reverse, draining what is under way."""
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        began_s = time.perf_counter()
+        settings = self.settings
+        dsn = await self._database_address()
+        await _migrate_patiently(dsn, settings.database.start_timeout_s)
+        database = await self._stack.enter_async_context(await _open(dsn, settings.database))
+        accounts = Accounts(database)
+        self.credentials = await ensure_credentials(settings, accounts)
+        tokens = await load_tokens(settings, accounts)
+        service = await self._start_routing(database, tokens)
+        self._start_housekeeping(database)
+        await self._listen(service, Reads(database), tokens)
+        log.info(
+            "server.listening",
+            host=settings.server.host,
+            port=self.port,
+            version=__version__,
+            start_ms=round((time.perf_counter() - began_s) * 1000),
+        )
+
+    async def _database_address(self) -> str:
+        """The DSN of the settings, or of the embedded server, started now."""
+        settings = self.settings.database
+        if settings.url:
+            return settings.url
+        server = embedded(self.settings)
+        self._stack.push_async_callback(server.stop)
+        return await server.start()
+
+    async def _start_routing(self, database: Database, tokens: Tokens) -> RoutingService:
+        settings = self.settings
+        node = self._stack.enter_context(NodeName(settings.database.data_dir))
+        store = PostgresStore(database)
+
+        async def submit(workspace_sid: str, command: Command) -> Any:
+            return await service.submit_internal(workspace_sid, command)
+
+        dispatcher = CallbackDispatcher(_picked(CallbackLimits, settings.callbacks), tokens.token_of, submit)
+        service = RoutingService(
+            store,
+            store,
+            dispatcher,
+            owner=node.name,
+            limits=_picked(RuntimeLimits, settings.runtime, settings.routing),
+            routing_limits=_picked(RoutingLimits, settings.routing),
+            new_sid=self._mint,
+            clock=wall_clock_ms,
+        )
+        self._stack.push_async_callback(service.stop)
+        await dispatcher.start()
+        self._stack.push_async_callback(dispatcher.stop, settings.server.shutdown_drain_s)
+        await service.start()
+        return service
+
+    def _start_housekeeping(self, database: Database) -> None:
+        settings = self.settings.retention
+        retention = Retention(database, batch_rows=settings.batch_rows_max)
+        housekeeping = Housekeeping(retention, settings, wall_clock_ms)
+        housekeeping.start()
+        self._stack.push_async_callback(housekeeping.stop)
+
+    async def _listen(self, service: RoutingService, reads: Reads, tokens: Tokens) -> None:
+        server = self.settings.server
+        app = build_app(
+            service=service,
+            reads=reads,
+            token_of=tokens.token_of,
+            limits=_picked(ApiLimits, server, self.settings.routing),
+            public_url=server.public_url,
+            trust_forwarded=server.trust_forwarded,
+            mint=self._mint,
+            clock=wall_clock_ms,
+        )
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=server.keepalive_timeout_s,
+            shutdown_timeout=server.shutdown_drain_s,
+            max_line_size=server.header_bytes_max,
+            max_field_size=server.header_bytes_max,
+        )
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, server.host, server.port, backlog=LISTEN_BACKLOG, reuse_port=False)
+        await site.start()
+        self._stack.callback(app[GATE].close)
+        self.port = runner.addresses[0][1]
+
+
+def embedded(settings: Settings) -> EmbeddedPostgres:
+    """Return the embedded server of the data directory, not started."""
+    database = settings.database
+    return EmbeddedPostgres(
+        database.data_dir / EMBEDDED_DIRECTORY,
+        bin_dir=Path(database.bin_dir) if database.bin_dir else None,
+        run_as=database.run_as or None,
+    )
+
+
+def run(settings: Settings) -> None:
+    """Run the daemon until SIGTERM or SIGINT; raises what `Daemon.start` raises."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(settings))
+
+
+def migrate(settings: Settings) -> int:
+    """Bring the schema up to date, with the embedded server running meanwhile; returns its version."""
+    with asyncio.Runner() as runner:
+        return runner.run(_migrate_once(settings))
+
+
+async def serve(settings: Settings) -> None:
+    """Run the daemon in this event loop until SIGTERM or SIGINT; raises what `Daemon.start` raises."""
+    stopping = _stop_on_signal()
+    daemon = Daemon(settings)
+    start = asyncio.create_task(daemon.start(), name="start")
+    stop = asyncio.create_task(stopping.wait(), name="stop")
+    try:
+        await asyncio.wait([start, stop], return_when=asyncio.FIRST_COMPLETED)
+        if not start.done():
+            start.cancel()
+            await asyncio.wait([start])
+        if start.cancelled():
+            return
+        await start
+        _show_credentials(daemon)
+        await stop
+    finally:
+        stop.cancel()
+    began_s = time.perf_counter()
+    log.info("server.stopping")
+    await daemon.stop()
+    log.info("server.stopped", duration_ms=round((time.perf_counter() - began_s) * 1000))
+
+
+def _stop_on_signal() -> asyncio.Event:
+    """Return an event that the first signal sets; the second ends the process."""
+    stopping = asyncio.Event()
+
+    def received(number: signal.Signals) -> None:
+        if stopping.is_set():
+            os._exit(128 + number)
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        if sys.platform == "win32":
+            signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(stopping.set))
+        else:
+            loop.add_signal_handler(number, received, number)
+    return stopping
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    return uvloop.new_event_loop
+
+
+async def _migrate_once(settings: Settings) -> int:
+    async with AsyncExitStack() as stack:
+        dsn = settings.database.url
+        if not dsn:
+            server = embedded(settings)
+            stack.push_async_callback(server.stop)
+            dsn = await server.start()
+        await _migrate_patiently(dsn, settings.database.start_timeout_s)
+    return len(read_migrations(sql_directory() / "migrations"))
+
+
+async def _migrate_patiently(dsn: str, patience_s: float) -> None:
+    """Migrate; while the database does not answer, try again. Raises StoreUnavailable when time is up."""
+    deadline_s = time.monotonic() + patience_s
+    while True:
+        try:
+            applied = await migrate_schema(dsn)
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            if time.monotonic() > deadline_s:
+                raise StoreUnavailable(f"the database does not answer: {error}") from error
+            log.warning("database.unreachable", error=str(error))
+            await asyncio.sleep(CONNECT_RETRY_S)
+        else:
+            if applied:
+                log.info("database.migrated", migrations=applied)
+            return
+
+
+async def _open(dsn: str, settings: DatabaseSettings) -> Database:
+    return await Database.open(
+        dsn,
+        commit_connections=settings.commit_connections_max,
+        read_connections=settings.read_connections_max,
+        connect_timeout_s=settings.connect_timeout_s,
+        statement_timeout_s=settings.statement_timeout_s,
+    )
+
+
+def _show_credentials(daemon: Daemon) -> None:
+    """Tell the credentials that were made on this start, this once and not in the log."""
+    made = daemon.credentials
+    if made is None or not made.created:
+        return
+    click.echo(f"Account SID: {made.account_sid}")
+    click.echo(f"Auth token:  {made.auth_token}")
+    click.echo(f"They are kept in {daemon.settings.database.data_dir / CREDENTIALS_FILE}.")
+
+
+def _picked(kind: type[L], *sections: BaseModel) -> L:
+    """Build a dataclass of limits from the settings that have the names of its fields."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for section in sections for name, value in section if name in names})
