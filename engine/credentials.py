@@ -28,13 +28,10 @@ KEY_FILE = "key"
 class AccountRows(Protocol):
     """The accounts table: encrypted tokens by account SID."""
 
-    async def all(self) -> dict[str, bytes]:
-        """All accounts."""
+    async def all(self) -> list[tuple[str, bytes]]:
+        """SID and encrypted token of every account."""
 
-    async def get(self, account_sid: str) -> bytes | None:
-        """One account's encrypted token; None when there is no such account."""
-
-    async def put(self, account_sid: str, encrypted_token: bytes) -> None:
+    async def put(self, account_sid: str, auth_token_encrypted: bytes, /) -> None:
         """Add an account, or replace its token."""
 
 
@@ -75,7 +72,7 @@ async def ensure_credentials(settings: Settings, accounts: AccountRows) -> Crede
     cipher = _cipher(settings)
     file = settings.database.data_dir / CREDENTIALS_FILE
     kept = {} if given.account_sid and given.auth_token else _read_credentials(file)
-    known = await accounts.all()
+    known = dict(await accounts.all())
     account_sid = given.account_sid or kept.get("account_sid") or _only(known)
     auth_token = (
         given.auth_token or _kept_token(kept, account_sid) or _known_token(known, account_sid, cipher)
@@ -97,7 +94,7 @@ async def load_tokens(settings: Settings, accounts: AccountRows) -> Tokens:
     """Decrypt the tokens of all accounts; one that another key encrypted is logged and left out."""
     cipher = _cipher(settings)
     tokens: dict[str, str] = {}
-    for account_sid, encrypted in (await accounts.all()).items():
+    for account_sid, encrypted in await accounts.all():
         token = _decrypted(cipher, encrypted)
         if token is None:
             log.warning("account.undecryptable", account_sid=account_sid)

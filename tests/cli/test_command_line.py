@@ -1,5 +1,6 @@
 """The command line as a user meets it: real processes, exit codes, one line for what is wrong."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -82,8 +83,11 @@ def test_a_wrong_setting_is_one_line_and_exit_2(command: str, tmp_path: Path) ->
     assert_one_line(pointsman(command, POINTSMAN_PROT="1"), 2, "POINTSMAN_PROT", '"POINTSMAN_PORT"')
 
 
-def test_serve_on_a_taken_port_is_one_line_and_exit_1(taken_port: int, tmp_path: Path) -> None:
-    done = pointsman("serve", "--port", str(taken_port), "--data-dir", str(tmp_path / "data"))
+async def test_serve_on_a_taken_port_is_one_line_and_exit_1(
+    taken_port: int, tmp_path: Path, database: str
+) -> None:
+    flags = ("--port", str(taken_port), "--data-dir", str(tmp_path / "data"), "--database-url", database)
+    done = await asyncio.to_thread(pointsman, "serve", *flags)
     assert_one_line(done, 1, "127.0.0.1", str(taken_port), "in use")
 
 
@@ -95,7 +99,7 @@ def test_serve_in_a_place_that_is_no_directory_is_one_line_and_exit_1_or_2(tmp_p
     assert_one_line(done, done.returncode, str(file))
 
 
-def test_serve_without_its_database_gives_up_in_one_line(taken_port: int, tmp_path: Path) -> None:
+def test_serve_without_its_database_gives_up_in_one_line(tmp_path: Path) -> None:
     done = pointsman(
         "serve",
         "--port",
