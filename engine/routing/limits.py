@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+EXPRESSION_LENGTH_MAX = 65_536
+"""Characters of one expression: reading that many takes about 0.3 s, and the workspace waits meanwhile."""
+
 
 @dataclass(slots=True, frozen=True)
 class RoutingLimits:

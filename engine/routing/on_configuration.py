@@ -9,6 +9,7 @@ from engine.routing.commands import UNSET
 from engine.routing.effects import Kind, RoutingWarning
 from engine.routing.entities import Activity, Task, TaskChannel, TaskQueue, TaskStatus, Workflow
 from engine.routing.errors import Refused
+from engine.routing.limits import EXPRESSION_LENGTH_MAX
 from engine.routing.on_workers import add_worker_channel
 from engine.routing.progress import enter_workflow, is_direct
 from engine.routing.records import (
@@ -355,7 +356,7 @@ def parse_target_workers(text: str) -> Expression | None:
     if not text.strip():
         return None
     try:
-        return parse(text)
+        return parse(text, length_max=EXPRESSION_LENGTH_MAX)
     except ExpressionError as error:
         raise Refused(f"TargetWorkers: {error}") from None
 

@@ -15,6 +15,7 @@ from engine.expressions.expression import Expression, ExpressionError, parse
 from engine.expressions.order_by import OrderBy, parse_order_by
 from engine.routing.entities import DEFAULT_FILTER
 from engine.routing.errors import Refused
+from engine.routing.limits import EXPRESSION_LENGTH_MAX
 
 _PRIORITY_MAX = 2**31 - 1
 
@@ -211,7 +212,7 @@ class _Parser:
         if not isinstance(text, str):
             raise _invalid(f"{path}.{key}", f"expected text, found {_what(text)}")
         try:
-            return parse(text)
+            return parse(text, length_max=EXPRESSION_LENGTH_MAX)
         except ExpressionError as error:
             raise _invalid(f"{path}.{key}", str(error)) from None
 
@@ -222,7 +223,7 @@ class _Parser:
         if not isinstance(text, str):
             raise _invalid(f"{path}.order_by", f"expected text, found {_what(text)}")
         try:
-            return parse_order_by(text)
+            return parse_order_by(text, length_max=EXPRESSION_LENGTH_MAX)
         except ExpressionError as error:
             raise _invalid(f"{path}.order_by", str(error)) from None
 
