@@ -19,7 +19,7 @@ from engine.quickstart.show import Show, show_for
 from engine.quickstart.summary import print_how_to_go_on, print_summary
 
 TASKS = 60
-SEND_PAUSE_S = 0.06
+SEND_PAUSE_S = 0.05
 FINISH_TIMEOUT_S = 30
 INTERRUPTED = 130
 

@@ -25,7 +25,7 @@ class Person:
 
 
 STAFF = (
-    Person("Ada", ["billing"], ["en", "de"], 2, {"chat": 2}),
+    Person("Ada", ["billing"], ["en", "de"], 2, {"sms": 2}),
     Person("Bruno", ["billing"], ["en", "es"], 1, {"chat": 2}),
     Person("Chen", ["technical"], ["en"], 3, {"chat": 2}),
     Person("Divya", ["technical", "billing"], ["en", "es"], 2, {"chat": 2, "sms": 2}),
@@ -42,6 +42,7 @@ REQUESTS = (
     ("billing", "Refund has not arrived", 1),
     ("technical", "Data gone after update", 3),
     ("account", "Change of address", 1),
+    ("billing", "Invoice is missing", 3),
     ("technical", "App does not start", 1),
 )
 CHANNELS = ("chat", "voice", "sms", "chat", "voice")
@@ -62,7 +63,7 @@ class Request:
     @property
     def handling_s(self) -> float:
         """How long a worker is busy with it."""
-        return 0.3 + 0.15 * self.severity + 0.05 * (self.number % 7)
+        return 0.5 + 0.2 * self.severity + 0.1 * (self.number % 7)
 
     def attributes(self) -> str:
         """The task's attributes."""
