@@ -83,6 +83,8 @@ class Changes:
     task_channels: dict[str, TaskChannel] = field(default_factory=dict)
     task_queues: dict[str, TaskQueue] = field(default_factory=dict)
     workflows: dict[str, Workflow] = field(default_factory=dict)
+    configurations: dict[tuple[str, int], str] = field(default_factory=dict)
+    """New configurations by (workflow SID, version): a batch may save several, and a task keep each."""
     workers: dict[str, Worker] = field(default_factory=dict)
     worker_channels: dict[str, WorkerChannel] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)

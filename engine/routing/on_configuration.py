@@ -273,8 +273,7 @@ def update_workflow(board: Board, command: c.UpdateWorkflow, now_ms: int) -> Wor
         if command.configuration != workflow.configuration:
             workflow.configuration_version += 1
         workflow.configuration = command.configuration
-        state.configurations[workflow.sid, workflow.configuration_version] = configuration
-        _warn_configuration(state, workflow, configuration)
+        _keep_configuration(state, workflow, configuration)
     for name in (
         "friendly_name",
         "assignment_callback_url",
@@ -344,9 +343,8 @@ def add_workflow(
 ) -> None:
     """Put a new workflow with its parsed configuration on the board and in the log."""
     state.workflows[workflow.sid] = workflow
-    state.configurations[workflow.sid, workflow.configuration_version] = configuration
     state.changes.workflows[workflow.sid] = workflow
-    _warn_configuration(state, workflow, configuration)
+    _keep_configuration(state, workflow, configuration)
     description = f"Workflow {workflow.friendly_name} created"
     state.record("workflow.created", workflow.sid, description, workflow_data(workflow), now_ms)
 
@@ -381,9 +379,12 @@ def _check_queue_activities(state: WorkspaceState, *sids: object) -> None:
             raise Refused(f"{name}: there is no Activity {sid} in this workspace")
 
 
-def _warn_configuration(
+def _keep_configuration(
     state: WorkspaceState, workflow: Workflow, configuration: WorkflowConfiguration
 ) -> None:
+    key = (workflow.sid, workflow.configuration_version)
+    state.configurations[key] = configuration
+    state.changes.configurations[key] = workflow.configuration
     for message in configuration.warnings:
         state.warn(RoutingWarning(20001, message, workflow_sid=workflow.sid))
 

@@ -120,10 +120,10 @@ def wait(board: Board, task: Task, now_ms: int, *, entering: bool = False) -> No
         return
     if target.reads_time:
         deadlines.set(Due.TIME_OF_DAY, task.sid, (now_ms // _MINUTE_MS + 1) * _MINUTE_MS)
-    if entering and target.skip_if is not None:
-        board.entered[task.sid] = None
-    else:
+    if target.skip_if is None:
         board.entered.pop(task.sid, None)
+    elif entering:
+        board.entered[task.sid] = None
 
 
 def is_direct(task: Task) -> bool:

@@ -7,7 +7,6 @@ committed before it and shows its newer epoch here: no stale row can land (archi
 from engine.errors import Fenced
 from engine.ownership import Lease
 from engine.routing.effects import Changes, Kind
-from engine.routing.entities import Workflow
 from engine.storage import rows
 from engine.storage.pool import Connection
 from engine.storage.queries import query
@@ -68,8 +67,8 @@ async def write_changes(connection: Connection, workspace_sid: str, changes: Cha
     for name, mapper, statement in _UPSERTS:
         if entities := getattr(changes, name):
             await connection.execute(statement, workspace_sid, *mapper.columns(entities.values()))
-    if changes.workflows:
-        await _keep_configurations(connection, workspace_sid, changes.workflows)
+    if changes.configurations:
+        await _keep_configurations(connection, workspace_sid, changes.configurations)
     if changes.events:
         await connection.execute(_INSERT_EVENTS, workspace_sid, *rows.EVENT.columns(changes.events))
     if changes.callbacks:
@@ -81,9 +80,9 @@ async def write_changes(connection: Connection, workspace_sid: str, changes: Cha
 
 
 async def _keep_configurations(
-    connection: Connection, workspace_sid: str, workflows: dict[str, Workflow]
+    connection: Connection, workspace_sid: str, configurations: dict[tuple[str, int], str]
 ) -> None:
-    saved = [(w.sid, w.configuration_version, w.configuration) for w in workflows.values()]
+    saved = [(sid, version, text) for (sid, version), text in configurations.items()]
     await connection.execute(_KEEP_CONFIGURATIONS, workspace_sid, *zip(*saved, strict=True))
 
 

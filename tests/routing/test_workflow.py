@@ -277,3 +277,24 @@ def test_time_of_day_is_seen_by_a_waiting_task_at_the_next_minute(world: World) 
     assert world.status(task) is T.PENDING
     world.wait(40)
     assert world.status(task) is T.RESERVED
+
+
+def test_every_configuration_saved_in_one_batch_is_handed_out(world: World) -> None:
+    a, b = world.queue("a"), world.queue("b")
+    workflow = world.simple_workflow(a)
+    core = world.core
+    for queue in (b, a):
+        text = json.dumps(routing(default=queue))
+        core.handle(c.UpdateWorkflow(workflow, configuration=text), world.now_ms)
+        core.handle(c.CreateTask(world.new_sid("WT")), world.now_ms)
+    versions = core.take_changes().configurations
+    assert sorted(versions) == [(workflow, 2), (workflow, 3)]
+
+
+def test_skip_if_is_asked_although_the_task_was_updated_in_the_batch_of_its_creation(world: World) -> None:
+    a, b = world.queue("a"), world.queue("b")
+    world.workflow(routing(one("1==1", {"queue": a, "skip_if": "1==1"}, {"queue": b})))
+    task = world.new_sid("WT")
+    world.core.handle(c.CreateTask(task), world.now_ms)
+    world.do(c.UpdateTask(task, priority=1))
+    assert world.get(task).task_queue_sid == b
