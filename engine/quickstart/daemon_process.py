@@ -20,6 +20,7 @@ from engine.errors import PointsmanError
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 15
 POLL_S = 0.05
+COMPLAINTS_MAX = 10
 KEPT_VARIABLES = ("POINTSMAN_DATABASE_BIN_DIR", "POINTSMAN_DATABASE_RUN_AS")
 """Settings of the user that tell how to run the embedded database; all others are left out."""
 
@@ -37,7 +38,8 @@ class Daemon:
 async def daemon() -> AsyncIterator[Daemon]:
     """Start a daemon, hand it over when it is ready, stop it and remove its data.
 
-    Raises PointsmanError, with the end of its log, when it does not become ready.
+    Raises PointsmanError when it does not become ready; a PointsmanError of the caller passes through. Both
+    end with what the daemon complained about, because its log goes with its data.
     """
     directory = _throw_away_directory()
     try:
@@ -46,8 +48,10 @@ async def daemon() -> AsyncIterator[Daemon]:
         log = directory / "daemon.log"
         process = await _spawn(started, directory / "data", log)
         try:
-            await _ready(started, process, log)
+            await _ready(started, process)
             yield started
+        except PointsmanError as error:
+            raise PointsmanError("\n".join([str(error), *_complaints(log)])) from error
         finally:
             await _stop(process)
     finally:
@@ -96,7 +100,7 @@ async def _spawn(daemon: Daemon, data_dir: Path, log: Path) -> asyncio.subproces
         )
 
 
-async def _ready(daemon: Daemon, process: asyncio.subprocess.Process, log: Path) -> None:
+async def _ready(daemon: Daemon, process: asyncio.subprocess.Process) -> None:
     try:
         async with asyncio.timeout(START_TIMEOUT_S), ClientSession(timeout=ClientTimeout(total=2)) as session:
             while process.returncode is None:
@@ -104,8 +108,8 @@ async def _ready(daemon: Daemon, process: asyncio.subprocess.Process, log: Path)
                     return
                 await asyncio.sleep(POLL_S)
     except TimeoutError:
-        raise PointsmanError(f"the daemon was not ready after {START_TIMEOUT_S} s\n{_end_of(log)}") from None
-    raise PointsmanError(f"the daemon ended with code {process.returncode}\n{_end_of(log)}")
+        raise PointsmanError(f"the daemon was not ready after {START_TIMEOUT_S} s") from None
+    raise PointsmanError(f"the daemon ended with code {process.returncode}")
 
 
 async def _answers(session: ClientSession, url: str) -> bool:
@@ -116,8 +120,10 @@ async def _answers(session: ClientSession, url: str) -> bool:
         return False
 
 
-def _end_of(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+def _complaints(log: Path) -> list[str]:
+    """The last lines of the daemon's log that are no mere information."""
+    lines = log.read_text(errors="replace").splitlines()
+    return [line for line in lines if '"level":"info"' not in line][-COMPLAINTS_MAX:]
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
