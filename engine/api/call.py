@@ -142,11 +142,16 @@ def guarded(api: Api, endpoint: Endpoint) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         account_sid = authenticate(request.headers.get("Authorization"), api.token_of)
-        structlog.contextvars.bind_contextvars(account_sid=account_sid)
         await _admit(api, request, account_sid)
+        named = {_LOGGED[name]: sid for name, sid in request.match_info.items() if name in _LOGGED}
+        structlog.contextvars.bind_contextvars(account_sid=account_sid, **named)
         return await endpoint(Call(request, api, account_sid))
 
     return handle
+
+
+_LOGGED = {"WS": "workspace_sid", "WT": "task_sid", "WK": "worker_sid", "WR": "reservation_sid"}
+"""Placeholders of paths to the names they have in the log."""
 
 
 async def _admit(api: Api, request: web.Request, account_sid: str) -> None:
@@ -161,4 +166,3 @@ async def _admit(api: Api, request: web.Request, account_sid: str) -> None:
         owner = view.account_sid if view else None
     if owner != account_sid:
         raise not_found(request.path)
-    structlog.contextvars.bind_contextvars(workspace_sid=workspace_sid)

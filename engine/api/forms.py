@@ -114,41 +114,36 @@ def parse_json(raw: bytes, fields_max: int) -> Form:
         raise bad_request(f"The request body is not valid JSON: {error}") from None
     if not isinstance(document, dict):
         raise bad_request("The request body is not a JSON object")
-    fields: dict[str, list[str]] = {}
-    count = 0
-    for name, value in document.items():
-        texts = _json_texts(name, value)
-        count += len(texts)
-        _check(name, texts, count, fields_max)
-        if texts:
-            fields[name] = texts
+    fields = {name: texts for name, value in document.items() if (texts := _json_texts(name, value))}
+    _check_count(sum(map(len, fields.values())), fields_max)
+    if any("\0" in text for texts in fields.values() for text in texts):
+        raise bad_request("The request holds a NUL character")
     return Form(fields)
 
 
 def _urlencoded_fields(text: str, fields_max: int) -> dict[str, list[str]]:
     if _BROKEN_ESCAPE.search(text):
         raise bad_request("The request holds a % that is not followed by two hexadecimal digits")
+    if "%00" in text or "\0" in text:
+        raise bad_request("The request holds a NUL character")
+    pieces = [piece for piece in text.split("&") if piece]
+    _check_count(len(pieces), fields_max)
     fields: dict[str, list[str]] = {}
-    count = 0
-    for piece in text.split("&"):
-        if not piece:
-            continue
-        encoded_name, _, encoded_value = piece.partition("=")
-        name = unquote_plus(encoded_name, errors="strict")
-        value = unquote_plus(encoded_value, errors="strict")
-        count += 1
-        _check(name, [value], count, fields_max)
-        fields.setdefault(name, []).append(value)
+    for piece in pieces:
+        name, _, value = piece.partition("=")
+        if not name:
+            raise bad_request("The request holds a value without a name")
+        fields.setdefault(_decoded(name), []).append(_decoded(value))
     return fields
 
 
-def _check(name: str, texts: list[str], count: int, fields_max: int) -> None:
+def _decoded(piece: str) -> str:
+    return unquote_plus(piece, errors="strict") if "%" in piece or "+" in piece else piece
+
+
+def _check_count(count: int, fields_max: int) -> None:
     if count > fields_max:
         raise bad_request(f"The request has more than {fields_max} fields")
-    if not name:
-        raise bad_request("The request holds a value without a name")
-    if "\0" in name or any("\0" in text for text in texts):
-        raise bad_request("The request holds a NUL character")
 
 
 def _json_texts(name: str, value: object) -> list[str]:

@@ -62,11 +62,17 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     response = await _answer(request, handler)
     response.headers.update(_EVERY_ANSWER)
     response.headers[REQUEST_ID] = request_id
-    route = request.match_info.route.resource
-    metrics.REQUEST_SECONDS.labels(
-        request.method if route else "-", route.canonical if route else "-", response.status
-    ).observe(time.perf_counter() - started_s)
+    _account(request, response.status, time.perf_counter() - started_s)
     return response
+
+
+def _account(request: web.Request, status: int, duration_s: float) -> None:
+    resource = request.match_info.route.resource
+    method, route = (request.method, resource.canonical) if resource else ("-", "-")
+    metrics.REQUEST_SECONDS.labels(method, route, status).observe(duration_s)
+    log.debug(
+        "request.answered", method=method, route=route, status=status, duration_ms=round(duration_s * 1000, 3)
+    )
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:

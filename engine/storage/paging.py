@@ -189,9 +189,14 @@ def decode_cursor(token: str, order: Order[Any], prefix: str) -> list[Any]:
     kinds = [key.kind for key in order.keys]
     if not isinstance(values, list) or [type(value) for value in values] != kinds:
         raise BadCursor("the page token belongs to another order")
-    if not is_sid(values[-1], prefix) or any(abs(v) >= 2**63 for v in values if isinstance(v, int)):
+    if not is_sid(values[-1], prefix) or not all(_storable(value) for value in values):
         raise BadCursor("the page token is not one of this list")
     return values
+
+
+def _storable(value: str | int) -> bool:
+    """Tell whether the database can hold the value: no NUL in text, no integer beyond 64 bits."""
+    return "\0" not in value if isinstance(value, str) else abs(value) < 2**63
 
 
 def _page(items: list[V], request: PageRequest, order: Order[V], more: bool) -> Page[V]:

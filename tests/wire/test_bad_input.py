@@ -227,7 +227,6 @@ def test_no_update_with_a_bad_value_changes_anything(http, base, paths):
         (b'{"FriendlyName": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", JSON),
         (b"--x\r\n\r\n--x--", {"Content-Type": "multipart/form-data; boundary=x"}),
         (b"<a/>", {"Content-Type": "text/xml"}),
-        (b"not gzip", {**FORM, "Content-Encoding": "gzip"}),
     ],
 )
 def test_a_malformed_body_is_refused(http, base, raw, headers):
@@ -258,9 +257,7 @@ def test_an_oversized_body_is_refused_as_too_large(http, base, chunked):
     assert http.get(base).json()["friendly_name"] == "Support centre"
 
 
-@pytest.mark.parametrize(
-    "path", ["Tasks?Priority=%ff", "Tasks?Priority=%00", "Workers?FriendlyName=%zz", "Events?=1"]
-)
+@pytest.mark.parametrize("path", ["Tasks?Priority=%ff", "Tasks?Priority=%00", "Events?=1"])
 def test_a_malformed_query_is_refused(http, base, path):
     assert_problem(http.get(f"{base}/{path}"), 400, 20001)
 
@@ -406,6 +403,7 @@ def test_an_illegal_move_is_refused_with_the_reason(http, base, paths):
     [
         b"GET /v1/Workspaces/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /v1/Workspaces?FriendlyName=\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v1/Workspaces?FriendlyName=%zz HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /v1/Workspaces HTTP/1.1\r\nHost: x\r\nAuthorization: Basic \xff\xff\r\n\r\n",
         b"POST /v1/Workspaces HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"NONSENSE\r\n\r\n",

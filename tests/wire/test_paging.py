@@ -1,5 +1,6 @@
 """Cursor paging: forth, back, around deletions, with filters, and refusals."""
 
+import base64
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from tests.wire.support import assert_problem
 
 COUNT = 25
+FORGED = base64.urlsafe_b64encode(b'["\\u0000","WK' + b"0" * 32 + b'"]').decode().rstrip("=")
+"""A cursor as an ordered list makes them, with a name that no worker can have."""
 
 
 @pytest.fixture
@@ -116,7 +119,7 @@ def test_a_token_of_no_page_is_refused(http, base, token):
 @pytest.mark.parametrize(
     "path", ["Tasks?Ordering=Priority:desc&", "Workers?Ordering=FriendlyName:asc&", "Events?"]
 )
-@pytest.mark.parametrize("token", ["x", "PA", "PAzzz", "PAWK" + "0" * 32, "PBx.y.z"])
+@pytest.mark.parametrize("token", ["x", "PA", "PAzzz", "PAWK" + "0" * 32, "PBx.y.z", f"PA{FORGED}"])
 def test_a_token_of_no_page_of_an_ordered_list_is_refused(http, base, path, token):
     assert_problem(http.get(f"{base}/{path}PageToken={token}"), 400, 21481)
 
