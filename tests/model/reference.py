@@ -378,8 +378,8 @@ class Reference:
             self.move_worker(worker, changed["activity_sid"])
         if not reject_pending_reservations:
             return
-        if "activity_sid" not in changed or self.is_available(worker):
-            raise Refusal("only on the way to an unavailable activity")
+        if self.is_available(worker):
+            raise Refusal("only in an unavailable activity")
         for reservation in self.pending_reservations(worker=sid):
             self.end_unaccepted(reservation, "rejected", now)
 

@@ -43,7 +43,8 @@ PROFILES = {
     "long": {"max_examples": 5_000, "stateful_step_count": 60},
 }
 
-WORKERS = tuple(f"WK{number:032x}" for number in range(1, 4))
+WORKERS = tuple(f"WK{number:032x}" for number in range(1, 6))
+TEAM_SIZE = 3
 QUEUES = tuple(f"WQ{number:032x}" for number in range(1, 3))
 WORKFLOWS = tuple(f"WW{number:032x}" for number in range(1, 3))
 OFFLINE = f"WA{1:032x}"
@@ -51,11 +52,12 @@ AVAILABLE = f"WA{2:032x}"
 UNAVAILABLE = f"WA{3:032x}"
 NOBODY = f"WK{99:032x}"
 
-pauses_ms = st.sampled_from((0, 0, 1, 500, 1_000, 2_000, 5_000, 8_000, 30_000))
+pauses_ms = st.sampled_from((0, 0, 0, 0, 1, 500, 1_000, 1_000, 2_000, 5_000, 8_000, 30_000))
+timeouts_s = st.sampled_from((20, 10, 5, 3, 1))
 which = st.integers(0, 7)
-workers = st.sampled_from(WORKERS)
+seats = st.integers(0, TEAM_SIZE - 1)
 queues = st.sampled_from(QUEUES)
-activities = st.sampled_from((AVAILABLE, AVAILABLE, OFFLINE, UNAVAILABLE))
+activities = st.sampled_from((AVAILABLE, AVAILABLE, AVAILABLE, OFFLINE, UNAVAILABLE))
 configurations = configuration(QUEUES, OFFLINE)
 attributes = task_attributes(WORKERS)
 moved_to = st.sampled_from(((None, None), (UNAVAILABLE, OFFLINE), (UNAVAILABLE, AVAILABLE)))
@@ -64,6 +66,21 @@ queue_descriptions = st.tuples(
 )
 worker_descriptions = st.tuples(worker_attributes(), activities, st.integers(1, 2))
 unset = st.just(UNSET)
+
+
+task_descriptions = st.fixed_dictionaries(
+    {
+        "attributes": attributes,
+        "task_channel": st.sampled_from((None, *CHANNELS)),
+        "priority": optional(st.integers(0, 2)),
+        "timeout_s": st.sampled_from((86_400, 86_400, 86_400, 3, 20)),
+        "age_ms": st.sampled_from((None, None, 1, 10_000)),
+    }
+)
+
+
+def pick(things: list[dict[str, Any]], number: int) -> dict[str, Any]:
+    return things[number % len(things)]
 
 
 class CoreAgainstReference(RuleBasedStateMachine):
@@ -75,8 +92,8 @@ class CoreAgainstReference(RuleBasedStateMachine):
         assignment_count_max=st.sampled_from((1_000, 1_000, 3)),
         optimized=st.booleans(),
         queue_parts=st.tuples(*(queue_descriptions for _ in QUEUES)),
-        worker_parts=st.tuples(*(worker_descriptions for _ in WORKERS)),
-        workflow_parts=st.tuples(*(st.tuples(configurations, st.integers(1, 8)) for _ in WORKFLOWS)),
+        worker_parts=st.tuples(*(worker_descriptions for _ in range(TEAM_SIZE))),
+        workflow_parts=st.tuples(*(st.tuples(configurations, timeouts_s) for _ in WORKFLOWS)),
     )
     def make_world(
         self,
@@ -96,14 +113,15 @@ class CoreAgainstReference(RuleBasedStateMachine):
         )
         self.mint = numbered_sids()
         self.to_join = 0
+        self.team = [self.mint("WK") for _ in range(TEAM_SIZE)]
         self.do(UpdateTaskChannel("voice", channel_optimized_routing=optimized))
         for sid, (target_workers, max_reserved, order, (reserved, assigned)) in zip(
             QUEUES, queue_parts, strict=True
         ):
             self.do(CreateTaskQueue(sid, sid, target_workers, max_reserved, order, reserved, assigned))
-        for number, (about, activity, capacity) in enumerate(worker_parts, 1):
-            self.do(CreateWorker(WORKERS[number - 1], f"w{number}", about, activity))
-            self.do(UpdateWorkerChannel(WORKERS[number - 1], "default", capacity))
+        for sid, (about, activity, capacity) in zip(self.team, worker_parts, strict=True):
+            self.do(CreateWorker(sid, f"w{self.team.index(sid) + 1}", about, activity))
+            self.do(UpdateWorkerChannel(sid, "default", capacity))
         for sid, (text, timeout_s) in zip(WORKFLOWS, workflow_parts, strict=True):
             self.do(CreateWorkflow(sid, sid, text, task_reservation_timeout_s=timeout_s))
 
@@ -111,20 +129,18 @@ class CoreAgainstReference(RuleBasedStateMachine):
         self.to_join -= self.to_join > 0
         self.worlds.batch(command, after_ms, more=self.to_join > 0)
 
-    def of(self, kind: str, number: int) -> str:
-        sids = list(self.worlds.reference.w[kind])
-        return str(sids[number % len(sids)])
+    def tasks(self, *statuses: str) -> list[dict[str, Any]]:
+        tasks = self.worlds.reference.w["tasks"].values()
+        return [task for task in tasks if not statuses or task["status"] in statuses]
 
-    def has_tasks(self) -> bool:
-        return bool(self.worlds.reference.w["tasks"])
-
-    def has_reservations(self) -> bool:
-        return bool(self.worlds.reference.w["reservations"])
+    def reservations(self, *statuses: str) -> list[dict[str, Any]]:
+        reservations = self.worlds.reference.w["reservations"].values()
+        return [each for each in reservations if not statuses or each["status"] in statuses]
 
     # Time
 
     @rule(pause=pauses_ms)
-    def wait(self, *, pause: int) -> None:
+    def wait(self, pause: int) -> None:
         self.worlds.wait(pause)
 
     @rule(offset=st.sampled_from((-1, 0, 0, 1, 3_000)))
@@ -135,85 +151,39 @@ class CoreAgainstReference(RuleBasedStateMachine):
     def let_the_next_commands_share_a_batch(self, commands: int) -> None:
         self.to_join = commands
 
-    @rule()
-    def restart(self) -> None:
-        self.worlds.restart()
+    @rule(sure=st.sampled_from((False, False, True)))
+    def restart(self, sure: bool) -> None:
+        if sure:
+            self.worlds.restart()
 
     # Tasks
 
-    @rule(
-        pause=pauses_ms,
-        about=attributes,
-        workflow=st.sampled_from(WORKFLOWS),
-        channel=optional(st.sampled_from(CHANNELS)),
-        priority=optional(st.integers(0, 2)),
-        timeout_s=st.sampled_from((86_400, 86_400, 3, 12)),
-        age_ms=optional(st.sampled_from((1, 10_000))),
-    )
-    def create_task(
-        self,
-        *,
-        pause: int,
-        about: str,
-        workflow: str,
-        channel: str | None,
-        priority: int | None,
-        timeout_s: int,
-        age_ms: int | None,
-    ) -> None:
-        self.do(
-            CreateTask(
-                self.mint("WT"),
-                about,
-                workflow,
-                channel,
-                priority,
-                timeout_s,
-                virtual_start_ms=None if age_ms is None else self.worlds.now - age_ms,
-            ),
-            pause,
-        )
+    @rule(pause=pauses_ms, workflow=st.sampled_from(WORKFLOWS), parts=task_descriptions)
+    def create_task(self, *, pause: int, workflow: str, parts: dict[str, Any]) -> None:
+        self.create(pause, parts, workflow_sid=workflow)
 
     @rule(
         pause=pauses_ms,
-        about=attributes,
-        to=st.sampled_from((*WORKERS, *QUEUES, *WORKFLOWS, NOBODY)),
+        parts=task_descriptions,
+        to=st.sampled_from((*WORKERS[:TEAM_SIZE], *QUEUES, *WORKFLOWS, NOBODY)),
         ignore_capacity=st.sampled_from((None, None, False)),
-        channel=optional(st.sampled_from(CHANNELS)),
     )
-    def create_task_for(
-        self, *, pause: int, about: str, to: str, ignore_capacity: bool | None, channel: str | None
+    def create_task_with_a_routing_target(
+        self, *, pause: int, parts: dict[str, Any], to: str, ignore_capacity: bool | None
     ) -> None:
         workflow = to if to.startswith("WW") else WORKFLOWS[0]
-        self.do(
-            CreateTask(
-                self.mint("WT"),
-                about,
-                workflow,
-                channel,
-                routing_target=to,
-                ignore_capacity=ignore_capacity,
-                timeout_s=20,
-            ),
-            pause,
-        )
+        self.create(pause, parts, workflow_sid=workflow, routing_target=to, ignore_capacity=ignore_capacity)
 
-    @rule(pause=pauses_ms, queue=queues)
-    def create_task_in_queue(self, *, pause: int, queue: str) -> None:
-        self.do(
-            CreateTask(self.mint("WT"), workflow_sid=WORKFLOWS[0], task_queue_sid=queue, timeout_s=20), pause
-        )
+    @rule(pause=pauses_ms, parts=task_descriptions, queue=queues)
+    def create_task_in_a_queue(self, *, pause: int, parts: dict[str, Any], queue: str) -> None:
+        self.create(pause, parts, workflow_sid=WORKFLOWS[0], task_queue_sid=queue)
 
-    @precondition(has_tasks)
-    @rule(
-        pause=pauses_ms,
-        number=which,
-        status=st.sampled_from((TaskStatus.CANCELED, TaskStatus.WRAPPING, TaskStatus.COMPLETED)),
-    )
-    def set_task_status(self, *, pause: int, number: int, status: TaskStatus) -> None:
-        self.do(UpdateTask(self.of("tasks", number), assignment_status=status, reason="because"), pause)
+    def create(self, pause: int, parts: dict[str, Any], **route: Any) -> None:
+        age_ms = parts.pop("age_ms")
+        start = None if age_ms is None else self.worlds.now - age_ms
+        self.do(CreateTask(self.mint("WT"), **parts, **route, virtual_start_ms=start), pause)
 
-    @precondition(has_tasks)
+    @precondition(tasks)
     @rule(
         pause=pauses_ms,
         number=which,
@@ -234,10 +204,11 @@ class CoreAgainstReference(RuleBasedStateMachine):
         age_ms: int | None,
         if_match: int | None,
     ) -> None:
+        tasks = self.tasks("pending", "reserved") or self.tasks()
         start = UNSET if age_ms is None else self.worlds.now - age_ms
         self.do(
             UpdateTask(
-                self.of("tasks", number),
+                pick(tasks, number)["sid"],
                 about,
                 priority=priority,
                 task_channel=channel,
@@ -247,158 +218,167 @@ class CoreAgainstReference(RuleBasedStateMachine):
             pause,
         )
 
-    @precondition(has_tasks)
-    @rule(pause=pauses_ms, number=which)
-    def delete_task(self, *, pause: int, number: int) -> None:
-        self.do(DeleteTask(self.of("tasks", number)), pause)
-
-    # Reservations
-
-    @precondition(has_reservations)
+    @precondition(tasks)
     @rule(
         pause=pauses_ms,
         number=which,
-        status=st.sampled_from(
-            (
-                ReservationStatus.ACCEPTED,
-                ReservationStatus.ACCEPTED,
-                ReservationStatus.REJECTED,
-                ReservationStatus.WRAPPING,
-                ReservationStatus.COMPLETED,
-                ReservationStatus.CANCELED,
-            )
-        ),
+        status=st.sampled_from((TaskStatus.CANCELED, TaskStatus.WRAPPING, TaskStatus.COMPLETED, None)),
+        about=unset | unset | attributes,
     )
-    def update_reservation(self, *, pause: int, number: int, status: ReservationStatus) -> None:
-        reservation = self.worlds.reference.w["reservations"][self.of("reservations", -number - 1)]
-        self.do(UpdateReservation(reservation["sid"], status, task_sid=reservation["task"]), pause)
+    def end_task(self, *, pause: int, number: int, status: TaskStatus | None, about: Any) -> None:
+        """Whatever state it is in; without a status it is deleted."""
+        sid = pick(self.tasks(), number)["sid"]
+        if status is None:
+            self.do(DeleteTask(sid), pause)
+        else:
+            self.do(UpdateTask(sid, about, assignment_status=status, reason="because"), pause)
 
-    @precondition(has_reservations)
-    @rule(pause=pauses_ms, number=which, activity=optional(activities), worker=optional(workers))
-    def reject(self, *, pause: int, number: int, activity: str | None, worker: str | None) -> None:
-        reservation = self.worlds.reference.w["reservations"][self.of("reservations", -number - 1)]
+    @precondition(lambda self: self.tasks("assigned", "wrapping"))
+    @rule(pause=pauses_ms, number=which, status=st.sampled_from((TaskStatus.WRAPPING, TaskStatus.COMPLETED)))
+    def finish_task(self, *, pause: int, number: int, status: TaskStatus) -> None:
+        task = pick(self.tasks("assigned", "wrapping"), number)
+        self.do(UpdateTask(task["sid"], assignment_status=status), pause)
+
+    # Reservations
+
+    @precondition(lambda self: self.reservations("pending"))
+    @rule(pause=pauses_ms, number=which, by_callback=st.booleans())
+    def accept(self, *, pause: int, number: int, by_callback: bool) -> None:
+        sid = pick(self.reservations("pending"), number)["sid"]
+        if by_callback:
+            self.do(AssignmentInstructed(sid, "accept"), pause)
+        else:
+            self.do(UpdateReservation(sid, ReservationStatus.ACCEPTED), pause)
+
+    @precondition(lambda self: self.reservations("pending"))
+    @rule(
+        pause=pauses_ms,
+        number=which,
+        how=st.sampled_from(("client", "client", "callback", "failed", "empty")),
+        activity=optional(activities),
+    )
+    def refuse(self, *, pause: int, number: int, how: str, activity: str | None) -> None:
+        sid = pick(self.reservations("pending"), number)["sid"]
+        commands: dict[str, Command] = {
+            "client": UpdateReservation(sid, ReservationStatus.REJECTED, activity_sid=activity),
+            "callback": AssignmentInstructed(sid, "reject", activity),
+            "failed": AssignmentCallbackFailed(sid, "no answer"),
+            "empty": AssignmentInstructed(sid),
+        }
+        self.do(commands[how], pause)
+
+    @precondition(reservations)
+    @rule(
+        pause=pauses_ms,
+        number=which,
+        status=st.sampled_from(ReservationStatus),
+        seat=optional(seats),
+        if_match=st.sampled_from((None, None, None, 999)),
+    )
+    def update_any_reservation(
+        self, *, pause: int, number: int, status: ReservationStatus, seat: int | None, if_match: int | None
+    ) -> None:
+        reservation = pick(self.reservations(), -number - 1)
         self.do(
             UpdateReservation(
                 reservation["sid"],
-                ReservationStatus.REJECTED,
-                worker_sid=worker or reservation["worker"],
-                activity_sid=activity,
+                status,
+                task_sid=reservation["task"] if seat is None else None,
+                worker_sid=None if seat is None else self.team[seat],
+                if_match=if_match,
             ),
             pause,
         )
 
-    @precondition(has_reservations)
-    @rule(
-        pause=pauses_ms,
-        number=which,
-        instruction=st.sampled_from((None, "accept", "reject")),
-        activity=optional(activities),
-    )
-    def callback_answers(
-        self, *, pause: int, number: int, instruction: str | None, activity: str | None
-    ) -> None:
-        sid = self.of("reservations", -number - 1)
-        self.do(AssignmentInstructed(sid, instruction, activity if instruction == "reject" else None), pause)
-
-    @precondition(has_reservations)
-    @rule(pause=pauses_ms, number=which)
-    def callback_fails(self, *, pause: int, number: int) -> None:
-        self.do(AssignmentCallbackFailed(self.of("reservations", -number - 1), "no answer"), pause)
+    @precondition(reservations)
+    @rule(pause=pauses_ms, number=which, instruction=st.sampled_from(("accept", "reject", None)))
+    def callback_answers_late(self, *, pause: int, number: int, instruction: str | None) -> None:
+        sid = pick(self.reservations(), number)["sid"]
+        if instruction is None:
+            self.do(AssignmentCallbackFailed(sid, "no answer"), pause)
+        else:
+            self.do(AssignmentInstructed(sid, instruction), pause)
 
     # Workers
 
-    @rule(pause=pauses_ms, worker=workers, activity=activities, reject=st.booleans())
-    def change_activity(self, *, pause: int, worker: str, activity: str, reject: bool) -> None:
-        self.do(UpdateWorker(worker, activity_sid=activity, reject_pending_reservations=reject), pause)
+    @rule(pause=pauses_ms, seat=seats, activity=activities, reject=st.booleans())
+    def change_activity(self, *, pause: int, seat: int, activity: str, reject: bool) -> None:
+        reject = reject and activity != AVAILABLE
+        self.do(
+            UpdateWorker(self.team[seat], activity_sid=activity, reject_pending_reservations=reject), pause
+        )
 
     @rule(
         pause=pauses_ms,
-        worker=workers,
-        about=worker_attributes(),
-        name=unset | st.sampled_from(("w1", "w2", "w3")),
+        seat=seats,
+        about=unset | worker_attributes(),
+        name=st.sampled_from((UNSET, UNSET, "w1", "W2", "w3")),
+        activity=unset | activities,
+        reject=st.booleans(),
+        if_match=st.sampled_from((None, None, None, 999)),
     )
-    def change_worker(self, *, pause: int, worker: str, about: str, name: Any) -> None:
-        self.do(UpdateWorker(worker, friendly_name=name, attributes=about), pause)
+    def update_worker(
+        self,
+        *,
+        pause: int,
+        seat: int,
+        about: Any,
+        name: Any,
+        activity: Any,
+        reject: bool,
+        if_match: int | None,
+    ) -> None:
+        self.do(UpdateWorker(self.team[seat], name, about, activity, reject, if_match), pause)
 
     @rule(
         pause=pauses_ms,
-        worker=workers,
+        seat=seats,
         channel=st.sampled_from(CHANNELS),
         capacity=unset | st.integers(0, 3),
-        available=unset | st.booleans(),
+        available=unset | st.just(True) | st.booleans(),
     )
-    def change_capacity(
-        self, *, pause: int, worker: str, channel: str, capacity: Any, available: Any
-    ) -> None:
-        self.do(UpdateWorkerChannel(worker, channel, capacity, available), pause)
+    def change_channel(self, *, pause: int, seat: int, channel: str, capacity: Any, available: Any) -> None:
+        self.do(UpdateWorkerChannel(self.team[seat], channel, capacity, available), pause)
 
-    @rule(pause=pauses_ms, worker=workers)
-    def delete_worker(self, *, pause: int, worker: str) -> None:
-        self.do(DeleteWorker(worker), pause)
-
-    @rule(pause=pauses_ms, worker=workers, about=worker_attributes(), activity=activities)
-    def create_worker(self, *, pause: int, worker: str, about: str, activity: str) -> None:
-        if worker not in self.worlds.reference.w["workers"]:
-            self.do(CreateWorker(worker, f"w{int(worker[-2:], 16)}", about, activity), pause)
+    @rule(pause=pauses_ms, seat=seats, about=worker_attributes(), activity=activities)
+    def replace_worker(self, *, pause: int, seat: int, about: str, activity: str) -> None:
+        """Delete it, or fill its empty seat."""
+        if self.team[seat] in self.worlds.reference.w["workers"]:
+            self.do(DeleteWorker(self.team[seat]), pause)
+            return
+        self.team[seat] = self.mint("WK")
+        self.do(CreateWorker(self.team[seat], f"w{seat + 1}", about, activity), pause)
 
     # Configuration
 
     @rule(
         pause=pauses_ms,
-        queue=queues,
-        target_workers=unset | st.sampled_from((*TARGET_WORKERS, "no expression")),
-        max_reserved=unset | st.integers(1, 2),
-        order=unset | st.sampled_from(TaskOrder),
-    )
-    def update_queue(
-        self, *, pause: int, queue: str, target_workers: Any, max_reserved: Any, order: Any
-    ) -> None:
-        self.do(
-            UpdateTaskQueue(
-                queue, target_workers=target_workers, max_reserved_workers=max_reserved, task_order=order
+        command=st.one_of(
+            st.builds(
+                UpdateTaskQueue,
+                queues,
+                target_workers=unset | st.sampled_from((*TARGET_WORKERS, "no expression")),
+                max_reserved_workers=unset | st.integers(1, 2),
+                task_order=unset | st.sampled_from(TaskOrder),
             ),
-            pause,
-        )
-
-    @rule(
-        pause=pauses_ms,
-        workflow=st.sampled_from(WORKFLOWS),
-        text=unset | configurations | st.just("{"),
-        timeout_s=unset | st.integers(1, 8),
-        re_evaluate=st.booleans(),
-    )
-    def update_workflow(
-        self, *, pause: int, workflow: str, text: Any, timeout_s: Any, re_evaluate: bool
-    ) -> None:
-        self.do(
-            UpdateWorkflow(
-                workflow,
-                configuration=text,
-                task_reservation_timeout_s=timeout_s,
-                re_evaluate_tasks=re_evaluate,
+            st.builds(
+                UpdateWorkflow,
+                st.sampled_from(WORKFLOWS),
+                configuration=unset | configurations | st.just("{"),
+                task_reservation_timeout_s=unset | timeouts_s,
+                re_evaluate_tasks=st.booleans(),
             ),
-            pause,
-        )
-
-    @rule(
-        pause=pauses_ms,
-        order=unset | st.sampled_from(TaskOrder),
-        timeout_activity=unset | activities,
-        multi_task=unset | st.booleans(),
-    )
-    def update_workspace(self, *, pause: int, order: Any, timeout_activity: Any, multi_task: Any) -> None:
-        self.do(
-            UpdateWorkspace(
-                prioritize_queue_order=order,
-                timeout_activity_sid=timeout_activity,
-                multi_task_enabled=multi_task,
+            st.builds(
+                UpdateWorkspace,
+                prioritize_queue_order=unset | st.sampled_from(TaskOrder),
+                timeout_activity_sid=unset | activities,
+                multi_task_enabled=st.sampled_from((UNSET, True, True, False)),
             ),
-            pause,
-        )
-
-    @rule(pause=pauses_ms, optimized=st.booleans())
-    def update_channel(self, *, pause: int, optimized: bool) -> None:
-        self.do(UpdateTaskChannel("voice", channel_optimized_routing=optimized), pause)
+            st.builds(UpdateTaskChannel, st.just("voice"), channel_optimized_routing=st.booleans()),
+        ),
+    )
+    def reconfigure(self, *, pause: int, command: Command) -> None:
+        self.do(command, pause)
 
 
 TestCoreAgainstReference = CoreAgainstReference.TestCase

@@ -10,6 +10,8 @@ CHANNELS = ("default", "voice")
 
 TARGET_WORKERS = (
     "1==1",
+    "1==1",
+    "1==1",
     "level >= 1",
     "kinds HAS 'a'",
     "",
@@ -19,6 +21,9 @@ TARGET_WORKERS = (
 )
 FILTERS = (
     "1==1",
+    "1==1",
+    "1==1",
+    "kind == 'a' OR kind == 'b'",
     "kind == 'a'",
     "kind == 'b'",
     "kind != 'a' AND level > 1",
@@ -28,7 +33,6 @@ FILTERS = (
     "1 == 2",
 )
 TARGETS = (
-    "1==1",
     "1==0",
     "worker.level >= task.level",
     "task.kind IN worker.kinds",
@@ -60,6 +64,18 @@ def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.none() | strategy
 
 
+def seldom(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.sampled_from((False, False, False, True)).flatmap(
+        lambda chosen: strategy if chosen else st.none()
+    )
+
+
+def mostly(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.sampled_from((True, True, True, False)).flatmap(
+        lambda chosen: strategy if chosen else st.none()
+    )
+
+
 def present(fields: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value is not None}
 
@@ -67,8 +83,8 @@ def present(fields: dict[str, Any]) -> dict[str, Any]:
 def worker_attributes() -> st.SearchStrategy[str]:
     return st.fixed_dictionaries(
         {
-            "level": optional(st.integers(0, 3)),
-            "kinds": optional(st.lists(st.sampled_from(KINDS), max_size=2, unique=True)),
+            "level": mostly(st.integers(0, 3)),
+            "kinds": mostly(st.lists(st.sampled_from(KINDS), max_size=2, unique=True)),
             "rank": optional(st.integers(0, 2) | st.just("first")),
         }
     ).map(lambda fields: json.dumps(present(fields)))
@@ -77,8 +93,8 @@ def worker_attributes() -> st.SearchStrategy[str]:
 def task_attributes(worker_sids: tuple[str, ...]) -> st.SearchStrategy[str]:
     return st.fixed_dictionaries(
         {
-            "kind": optional(st.sampled_from(KINDS)),
-            "level": optional(st.integers(0, 3)),
+            "kind": mostly(st.sampled_from(KINDS)),
+            "level": mostly(st.integers(0, 3)),
             "agent": optional(st.sampled_from((*worker_sids, "nobody"))),
             "agent_name": optional(st.sampled_from(("w1", "w2", "nobody"))),
             "tags": optional(st.just(["x"])),
@@ -90,15 +106,23 @@ def task_attributes(worker_sids: tuple[str, ...]) -> st.SearchStrategy[str]:
 def target(queue_sids: tuple[str, ...], offline: str, *, first: bool) -> st.SearchStrategy[dict[str, Any]]:
     queue = st.sampled_from(queue_sids)
     known = st.sampled_from(
-        [{}, {}, {}, {"known_worker_sid": "task.agent"}, {"known_worker_friendly_name": "task.agent_name"}]
+        [
+            {},
+            {},
+            {},
+            {},
+            {},
+            {"known_worker_sid": "task.agent"},
+            {"known_worker_friendly_name": "task.agent_name"},
+        ]
     )
     skips = st.sampled_from([text.format(offline=offline) for text in SKIPS])
     parts = {
         "queue": queue if first else optional(queue),
         "expression": optional(st.sampled_from(TARGETS)),
         "priority": optional(st.sampled_from((0, 5, "10"))),
-        "timeout": optional(st.sampled_from((2, 5, "7"))),
-        "skip_if": optional(skips),
+        "timeout": optional(st.sampled_from((3, 10, "15"))),
+        "skip_if": seldom(skips),
         "order_by": optional(st.sampled_from(ORDERS)),
     }
     return st.builds(lambda fields, who: present(fields) | who, st.fixed_dictionaries(parts), known)
@@ -112,9 +136,11 @@ def configuration(queue_sids: tuple[str, ...], offline: str) -> st.SearchStrateg
         st.lists(target(queue_sids, offline, first=False), max_size=2),
     )
     filters = st.lists(
-        st.fixed_dictionaries({"expression": st.sampled_from(FILTERS), "targets": targets}), max_size=3
+        st.fixed_dictionaries({"expression": st.sampled_from(FILTERS), "targets": targets}),
+        min_size=1,
+        max_size=3,
     )
     routing = st.fixed_dictionaries(
-        {"filters": filters, "default_filter": optional(target(queue_sids, offline, first=True))}
+        {"filters": mostly(filters), "default_filter": mostly(target(queue_sids, offline, first=True))}
     )
     return routing.map(lambda fields: json.dumps({"task_routing": present(fields)}))
