@@ -19,6 +19,7 @@ from engine.runtime.limits import RuntimeLimits
 from engine.runtime.loader import Loader
 from engine.runtime.patience import within
 from engine.runtime.ports import LeaseStore, Publisher, Store
+from engine.runtime.routing_log import log_committed
 from engine.runtime.workspace_loop import State, WorkspaceLoop
 from engine.runtime.workspaces import Workspaces
 from engine.sids import SidFactory, time_ordered_sids
@@ -181,6 +182,7 @@ class RoutingService:
         self._leases.adopt(lease, asked_s, loop.wake)
         loop.adopt(core, lease)
         self._workspaces.run(loop)
+        log_committed(core.workspace, changes, ())
         self._publisher.committed(core.workspace, changes)
         return view
 

@@ -31,6 +31,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from contextvars import Context
 from enum import Enum
 from typing import Any
 
@@ -121,7 +122,10 @@ class WorkspaceLoop:
 
     def start(self, on_end: Callable[["WorkspaceLoop"], None]) -> None:
         """Begin to serve; `on_end` is called once when the loop has ended."""
-        self._task = asyncio.create_task(self._run(), name=f"workspace-{self.workspace_sid}")
+        # A context of its own: the loop must not log in the name of the request that happened to start it.
+        self._task = asyncio.create_task(
+            self._run(), name=f"workspace-{self.workspace_sid}", context=Context()
+        )
         self._task.add_done_callback(lambda _: on_end(self))
 
     async def stop(self) -> None:
@@ -132,6 +136,12 @@ class WorkspaceLoop:
         self.wake()
         if self._task is not None:
             await asyncio.wait([self._task])
+
+    def vanished(self) -> None:
+        """Its rows are gone: end, unless it is served here and so knows better."""
+        if self._core is None:
+            self.state = State.DELETED
+            self._stopping.set()
 
     def wake(self) -> None:
         """Make the loop look at its inbox, its deadlines and its lease."""
@@ -180,8 +190,10 @@ class WorkspaceLoop:
 
     async def _open(self) -> bool:
         """Take the lease and load, as often as it takes; False when stopped or the rows are gone."""
-        while self._core is None and self.state is not State.DELETED and not self._stopping.is_set():
+        while self._core is None and self.state is not State.DELETED:
             await self._pause()
+            if self._stopping.is_set():
+                break
             await self._try_to_open()
             self.attempted.set()
         return self._core is not None

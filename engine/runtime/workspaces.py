@@ -48,7 +48,7 @@ class Workspaces:
 
         Raises StoreUnavailable when the workspaces cannot be listed.
         """
-        await self._start_missing()
+        await self._compare_with_rows()
         await asyncio.gather(*(loop.attempted.wait() for loop in self))
         self._discovery = asyncio.create_task(self._discover(), name="workspace-discovery")
 
@@ -80,17 +80,23 @@ class Workspaces:
         if self._loops.get(loop.workspace_sid) is loop and loop.state is State.DELETED:
             del self._loops[loop.workspace_sid]
 
-    async def _start_missing(self) -> None:
-        for workspace_sid in await self._store.workspace_sids():
+    async def _compare_with_rows(self) -> None:
+        known = list(self)
+        workspace_sids = await self._store.workspace_sids()
+        for workspace_sid in workspace_sids:
             if workspace_sid not in self._loops:
                 self.run(self.make_loop(workspace_sid))
+        there = set(workspace_sids)
+        for loop in known:
+            if loop.workspace_sid not in there:
+                loop.vanished()
 
     async def _discover(self) -> None:
-        """Find workspaces that another process created, or whose creation here ended in an unknown way."""
+        """Follow what other processes create and delete, and creations here whose outcome was unknown."""
         while True:
             await asyncio.sleep(self._limits.discovery_interval_s)
             try:
-                await self._start_missing()
+                await self._compare_with_rows()
             except StoreUnavailable as error:
                 log.warning("workspaces.discovery_failed", error=str(error))
             except Exception:
