@@ -95,8 +95,8 @@ def task_attributes(worker_sids: tuple[str, ...]) -> st.SearchStrategy[str]:
         {
             "kind": mostly(st.sampled_from(KINDS)),
             "level": mostly(st.integers(0, 3)),
-            "agent": optional(st.sampled_from((*worker_sids, "nobody"))),
-            "agent_name": optional(st.sampled_from(("w1", "w2", "nobody"))),
+            "agent": mostly(st.sampled_from((*worker_sids, "nobody"))),
+            "agent_name": mostly(st.sampled_from(("w1", "w2", "nobody"))),
             "tags": optional(st.just(["x"])),
             "avoid": optional(st.just(["w1"])),
         }
@@ -105,16 +105,10 @@ def task_attributes(worker_sids: tuple[str, ...]) -> st.SearchStrategy[str]:
 
 def target(queue_sids: tuple[str, ...], offline: str, *, first: bool) -> st.SearchStrategy[dict[str, Any]]:
     queue = st.sampled_from(queue_sids)
-    known = st.sampled_from(
-        [
-            {},
-            {},
-            {},
-            {},
-            {},
-            {"known_worker_sid": "task.agent"},
-            {"known_worker_friendly_name": "task.agent_name"},
-        ]
+    known = seldom(
+        st.sampled_from(
+            (("known_worker_sid", "task.agent"), ("known_worker_friendly_name", "task.agent_name"))
+        )
     )
     skips = st.sampled_from([text.format(offline=offline) for text in SKIPS])
     parts = {
@@ -125,7 +119,9 @@ def target(queue_sids: tuple[str, ...], offline: str, *, first: bool) -> st.Sear
         "skip_if": seldom(skips),
         "order_by": optional(st.sampled_from(ORDERS)),
     }
-    return st.builds(lambda fields, who: present(fields) | who, st.fixed_dictionaries(parts), known)
+    return st.builds(
+        lambda fields, who: present(fields) | dict([who] if who else []), st.fixed_dictionaries(parts), known
+    )
 
 
 def configuration(queue_sids: tuple[str, ...], offline: str) -> st.SearchStrategy[str]:
