@@ -7,6 +7,7 @@ from engine.routing.entities import ReservationStatus as R
 from engine.routing.entities import TaskStatus as T
 from engine.routing.errors import Gone, NotFound, Refused, VersionMismatch
 from engine.routing.limits import RoutingLimits
+from engine.routing.states import finished_reservation_refusal
 from tests.routing.world import World
 
 
@@ -20,7 +21,12 @@ def world() -> World:
 def test_a_new_task_waits_in_the_queue_of_its_workflow(world: World) -> None:
     task = world.task()
     assert world.status(task) is T.PENDING
-    assert world.events == ["task.created", "workflow.entered", "task-queue.entered", "workflow.target-matched"]
+    assert world.events == [
+        "task.created",
+        "workflow.entered",
+        "task-queue.entered",
+        "workflow.target-matched",
+    ]
 
 
 def test_a_task_is_offered_to_an_available_worker_at_once(world: World) -> None:
@@ -196,8 +202,6 @@ def test_accepting_a_rescinded_offer_is_gone_once_the_runtime_asks_the_rows() ->
     world.move(second, R.ACCEPTED)
     with pytest.raises(NotFound):
         world.move(first, R.ACCEPTED)
-    from engine.routing.states import finished_reservation_refusal
-
     assert isinstance(finished_reservation_refusal(first, R.ACCEPTED), Gone)
 
 

@@ -1,4 +1,4 @@
-"""A workspace for tests of the core: short names, a clock that only moves when told, invariants on every step."""
+"""A workspace for tests of the core: short names, a clock that obeys, invariants checked on every step."""
 
 import json
 from itertools import count
