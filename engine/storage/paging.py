@@ -85,11 +85,15 @@ def sid_key(column: str, *, descending: bool = False) -> Key[Any]:
 
 @dataclass(slots=True, frozen=True)
 class Listing(Generic[V]):
-    """A list query with its slots, how its records become views, and the SID prefix of its items."""
+    """A list query with its slots, how its records become views, and the SID prefix of its items.
+
+    `leading` is a column with one value per walk that precedes the keys in the slot `{page}`.
+    """
 
     sql: str
     mapper: Mapper[Any]
     prefix: str
+    leading: str | None = None
 
     async def one(self, connection: Connection, condition: str, parameters: Sequence[Any]) -> V | None:
         """Return the row that `condition` picks; None when there is none.
@@ -159,8 +163,9 @@ class Walk(Generic[V]):
     async def _chunk(self, connection: Connection, cursor: list[Any] | None, size: int) -> list[V]:
         limit = len(self.parameters) + 1
         order_by = _order_by(self.order, self.forward)
+        walk_order = _order_by(self.order, self.forward, self.listing.leading)
         beyond = "" if cursor is None else f"AND {_beyond(self.order, self.forward, limit + 1)} "
-        sql = self.listing.sql.replace("{page}", f"{beyond}{order_by} LIMIT ${limit}")
+        sql = self.listing.sql.replace("{page}", f"{beyond}{walk_order} LIMIT ${limit}")
         records = await connection.fetch(
             sql.replace("{order}", order_by), *self.parameters, size, *(cursor or ())
         )
@@ -208,8 +213,11 @@ def _page(items: list[V], request: PageRequest, order: Order[V], more: bool) -> 
     return Page(items, last if more else None, came_from)
 
 
-def _order_by(order: Order[Any], forward: bool) -> str:
-    terms = (f"{key.column} {'DESC' if key.descending == forward else 'ASC'}" for key in order.keys)
+def _order_by(order: Order[Any], forward: bool, leading: str | None = None) -> str:
+    directions = ["DESC" if key.descending == forward else "ASC" for key in order.keys]
+    terms = [f"{key.column} {direction}" for key, direction in zip(order.keys, directions, strict=True)]
+    if leading:
+        terms.insert(0, f"{leading} {directions[0]}")
     return "ORDER BY " + ", ".join(terms)
 
 

@@ -4,7 +4,7 @@ A finished task, and its reservations with it, stays visible for the retention t
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from engine.routing.entities import ReservationStatus, TaskStatus
@@ -19,7 +19,7 @@ _TASK_VIEW = mapper_of(TaskView, enums={"status": TASK_STATUSES})
 _VIEWS = query("select_tasks")
 _TASKS: Listing[TaskView] = Listing(_VIEWS.replace("{rows}", query("pick_tasks")), _TASK_VIEW, "WT")
 _TASKS_BY_STATUS: Listing[TaskView] = Listing(
-    _VIEWS.replace("{rows}", query("pick_tasks_by_status")), _TASK_VIEW, "WT"
+    _VIEWS.replace("{rows}", query("pick_tasks_by_status")), _TASK_VIEW, "WT", leading="t.status"
 )
 _RESERVATIONS: Listing[ReservationView] = Listing(
     query("select_reservations"), mapper_of(ReservationView, enums={"status": RESERVATION_STATUSES}), "WR"
@@ -33,7 +33,7 @@ _NOBODY = ""
 
 @dataclass(slots=True, frozen=True)
 class _TaskFilters:
-    """The parameters $2 to $7 of the task queries; None = any."""
+    """The parameters $2 to $8 of the task queries; None = any."""
 
     finished_after_ms: int
     priority: int | None = None
@@ -41,17 +41,10 @@ class _TaskFilters:
     task_queue_sid: str | None = None
     routing_target: str | None = None
     has_addons: bool | None = None
+    statuses: Sequence[TaskStatus] | None = None
 
     def parameters(self, workspace_sid: str) -> tuple[Any, ...]:
-        return (
-            workspace_sid,
-            self.finished_after_ms,
-            self.priority,
-            self.workflow_sid,
-            self.task_queue_sid,
-            self.routing_target,
-            self.has_addons,
-        )
+        return (workspace_sid, *(getattr(self, field.name) for field in fields(self)))
 
 
 class TaskReads(Reader):
@@ -61,7 +54,7 @@ class TaskReads(Reader):
         """Fetch a task that is still visible."""
         parameters = (*_TaskFilters(self._finished_after_ms()).parameters(workspace_sid), sid)
         async with self._database.reading() as connection:
-            return await _TASKS.one(connection, "t.sid = $8", parameters)
+            return await _TASKS.one(connection, "t.sid = $9", parameters)
 
     async def tasks(
         self,
@@ -86,20 +79,18 @@ class TaskReads(Reader):
         name.
         """
         order = _task_order(ordering)
-        filters = _TaskFilters(
-            self._finished_after_ms(), priority, workflow_sid, task_queue_sid, routing_target, has_addons
-        )
+        wanted = sorted(set(statuses)) or None
+        listing = _TASKS_BY_STATUS if wanted and order.by_sid else _TASKS
         async with self._database.reading() as connection:
             workflow = await _named(connection, _WORKFLOWS_NAMED, workspace_sid, workflow_name, workflow_sid)
             queue = await _named(connection, _QUEUES_NAMED, workspace_sid, task_queue_name, task_queue_sid)
             if _NOBODY in {workflow, queue}:
                 return Page([], None, None)
-            filters = replace(filters, workflow_sid=workflow, task_queue_sid=queue)
+            filters = _TaskFilters(
+                self._finished_after_ms(), priority, workflow, queue, routing_target, has_addons, wanted
+            )
             parameters = filters.parameters(workspace_sid)
-            if not statuses:
-                return await _TASKS.page(connection, parameters, page, order, predicate)
-            wanted = (*parameters, sorted(set(statuses)))
-            return await _TASKS_BY_STATUS.page(connection, wanted, page, order, predicate)
+            return await listing.page(connection, parameters, page, order, predicate)
 
     async def task_reservation(self, workspace_sid: str, task_sid: str, sid: str) -> ReservationView | None:
         """Fetch a reservation of that task."""

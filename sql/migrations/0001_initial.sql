@@ -174,6 +174,7 @@ CREATE TABLE tasks (
     date_assigned_ms bigint,
     date_finished_ms bigint,
     version bigint NOT NULL,
+    entry_filter_index bigint,
     filter_index bigint,
     target_index bigint NOT NULL,
     filter_entered_ms bigint,
@@ -187,7 +188,7 @@ CREATE TABLE tasks (
     autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0
 );
 
--- Lists by status; finished ones are listed too, so it is not partial.
+-- Lists by status; the finished ones are listed too, so it is not partial.
 CREATE INDEX tasks_by_status ON tasks (workspace_sid, status, sid);
 
 -- What the loader reads: the finished rows that wait for the purge cost it nothing.

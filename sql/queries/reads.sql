@@ -112,17 +112,20 @@ WHERE t.workspace_sid = $1
     AND ($5::text IS NULL OR t.task_queue_sid = $5)
     AND ($6::text IS NULL OR t.routing_target = $6)
     AND ($7::boolean IS NULL OR (t.addons <> '{}') = $7)
+    AND ($8::text[] IS NULL OR t.status = ANY($8))
     {page}
 
 -- name: pick_tasks_by_status
--- One ordered walk per status, merged: never more rows than statuses times page, whatever their shares.
+-- In the order of SIDs, one walk of tasks_by_status per status, merged: never more rows than statuses times
+-- page. BETWEEN and the status in the inner order leave the planner no other index, however wrong its
+-- statistics are about a column that changes all the time.
 SELECT t.*
 FROM unnest($8::text[]) AS wanted (status)
 CROSS JOIN LATERAL (
     SELECT t.*
     FROM tasks AS t
     WHERE t.workspace_sid = $1
-        AND t.status = wanted.status
+        AND t.status BETWEEN wanted.status AND wanted.status
         AND t.date_deleted_ms IS NULL
         AND (t.date_finished_ms IS NULL OR t.date_finished_ms > $2)
         AND ($3::bigint IS NULL OR (-t.priority) = (-$3))
