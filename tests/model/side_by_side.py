@@ -148,10 +148,10 @@ class SideBySide:
         """Let time pass and nothing else happen."""
         self.batch(None, ms)
 
-    def wait_for_deadline(self, offset_ms: int = 0) -> None:
+    def wait_for_deadline(self, offset_ms: int, at_most_ms: int) -> None:
         """Wait until the core says that something is due, or a little less or more."""
         due = self.core.next_deadline_ms()
-        if due is not None:
+        if due is not None and due <= self.now + at_most_ms:
             self.wait(max(0, due + offset_ms - self.now))
 
     def batch(self, command: Command | None, after_ms: int = 0, *, more: bool = False) -> bool:

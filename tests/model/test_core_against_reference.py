@@ -39,8 +39,8 @@ from tests.model.worlds import (
 )
 
 PROFILES = {
-    "ci": {"max_examples": 60, "stateful_step_count": 25, "derandomize": True, "database": None},
-    "long": {"max_examples": 5_000, "stateful_step_count": 60},
+    "ci": {"max_examples": 120, "stateful_step_count": 30, "derandomize": True, "database": None},
+    "long": {"max_examples": 5_000, "stateful_step_count": 80},
 }
 
 WORKERS = tuple(f"WK{number:032x}" for number in range(1, 6))
@@ -52,7 +52,8 @@ AVAILABLE = f"WA{2:032x}"
 UNAVAILABLE = f"WA{3:032x}"
 NOBODY = f"WK{99:032x}"
 
-pauses_ms = st.sampled_from((0, 0, 0, 0, 0, 1, 500, 1_000, 1_000, 2_000, 3_000, 5_000))
+pauses_ms = st.sampled_from((None, None, 0, 0, 0, 0, 1, 500, 1_000, 1_000, 2_000, 3_000, 5_000))
+"""How long before the command; None leaves its batch open for the next one."""
 timeouts_s = st.sampled_from((20, 10, 5, 3, 1))
 which = st.integers(0, 7)
 seats = st.integers(0, TEAM_SIZE - 1)
@@ -91,6 +92,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
         lifo_first=st.booleans(),
         assignment_count_max=st.sampled_from((1_000, 1_000, 3)),
         optimized=st.booleans(),
+        timeout_activity=st.sampled_from((AVAILABLE, AVAILABLE, OFFLINE)),
         queue_parts=st.tuples(*(queue_descriptions for _ in QUEUES)),
         worker_parts=st.tuples(*(worker_descriptions for _ in range(TEAM_SIZE))),
         workflow_parts=st.tuples(*(st.tuples(configurations, timeouts_s) for _ in WORKFLOWS)),
@@ -102,6 +104,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
         lifo_first: bool,
         assignment_count_max: int,
         optimized: bool,
+        timeout_activity: str,
         queue_parts: Any,
         worker_parts: Any,
         workflow_parts: Any,
@@ -112,9 +115,9 @@ class CoreAgainstReference(RuleBasedStateMachine):
             assignment_count_max=assignment_count_max,
         )
         self.mint = numbered_sids()
-        self.to_join = 0
         self.team = [self.mint("WK") for _ in range(TEAM_SIZE)]
         self.do(UpdateTaskChannel("voice", channel_optimized_routing=optimized))
+        self.do(UpdateWorkspace(timeout_activity_sid=timeout_activity))
         for sid, (target_workers, max_reserved, order, (reserved, assigned)) in zip(
             QUEUES, queue_parts, strict=True
         ):
@@ -125,9 +128,8 @@ class CoreAgainstReference(RuleBasedStateMachine):
         for sid, (text, timeout_s) in zip(WORKFLOWS, workflow_parts, strict=True):
             self.do(CreateWorkflow(sid, sid, text, task_reservation_timeout_s=timeout_s))
 
-    def do(self, command: Command, after_ms: int = 0) -> None:
-        self.to_join -= self.to_join > 0
-        self.worlds.batch(command, after_ms, more=self.to_join > 0)
+    def do(self, command: Command, pause: int | None = 0) -> None:
+        self.worlds.batch(command, pause or 0, more=pause is None)
 
     def tasks(self, *statuses: str) -> list[dict[str, Any]]:
         tasks = self.worlds.reference.w["tasks"].values()
@@ -143,13 +145,12 @@ class CoreAgainstReference(RuleBasedStateMachine):
     def wait(self, pause: int) -> None:
         self.worlds.wait(pause)
 
-    @rule(offset=st.sampled_from((-1, 0, 0, 1, 3_000)))
-    def wait_for_deadline(self, offset: int) -> None:
-        self.worlds.wait_for_deadline(offset)
-
-    @rule(commands=st.integers(2, 3))
-    def let_the_next_commands_share_a_batch(self, commands: int) -> None:
-        self.to_join = commands
+    @rule(
+        offset=st.sampled_from((-1, 0, 0, 1, 3_000)),
+        at_most_ms=st.sampled_from((10_000, 10_000, 10_000, 10_000_000_000)),
+    )
+    def wait_for_deadline(self, offset: int, at_most_ms: int) -> None:
+        self.worlds.wait_for_deadline(offset, at_most_ms)
 
     @rule(sure=st.sampled_from((False, False, True)))
     def restart(self, sure: bool) -> None:
@@ -158,9 +159,13 @@ class CoreAgainstReference(RuleBasedStateMachine):
 
     # Tasks
 
-    @rule(pause=pauses_ms, workflow=st.sampled_from(WORKFLOWS), parts=task_descriptions)
-    def create_task(self, *, pause: int, workflow: str, parts: dict[str, Any]) -> None:
-        self.create(pause, parts, workflow_sid=workflow)
+    @rule(pause=pauses_ms, parts=task_descriptions)
+    def create_task(self, *, pause: int | None, parts: dict[str, Any]) -> None:
+        self.create(pause, parts, workflow_sid=WORKFLOWS[0])
+
+    @rule(pause=pauses_ms, parts=task_descriptions)
+    def create_task_for_the_other_workflow(self, *, pause: int | None, parts: dict[str, Any]) -> None:
+        self.create(pause, parts, workflow_sid=WORKFLOWS[1])
 
     @rule(
         pause=pauses_ms,
@@ -169,16 +174,16 @@ class CoreAgainstReference(RuleBasedStateMachine):
         ignore_capacity=st.sampled_from((None, None, False)),
     )
     def create_task_with_a_routing_target(
-        self, *, pause: int, parts: dict[str, Any], to: str, ignore_capacity: bool | None
+        self, *, pause: int | None, parts: dict[str, Any], to: str, ignore_capacity: bool | None
     ) -> None:
         workflow = to if to.startswith("WW") else WORKFLOWS[0]
         self.create(pause, parts, workflow_sid=workflow, routing_target=to, ignore_capacity=ignore_capacity)
 
     @rule(pause=pauses_ms, parts=task_descriptions, queue=queues)
-    def create_task_in_a_queue(self, *, pause: int, parts: dict[str, Any], queue: str) -> None:
+    def create_task_in_a_queue(self, *, pause: int | None, parts: dict[str, Any], queue: str) -> None:
         self.create(pause, parts, workflow_sid=WORKFLOWS[0], task_queue_sid=queue)
 
-    def create(self, pause: int, parts: dict[str, Any], **route: Any) -> None:
+    def create(self, pause: int | None, parts: dict[str, Any], **route: Any) -> None:
         age_ms = parts.pop("age_ms")
         start = None if age_ms is None else self.worlds.now - age_ms
         self.do(CreateTask(self.mint("WT"), **parts, **route, virtual_start_ms=start), pause)
@@ -196,7 +201,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
     def update_task(
         self,
         *,
-        pause: int,
+        pause: int | None,
         number: int,
         about: Any,
         priority: Any,
@@ -225,7 +230,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
         status=st.sampled_from((TaskStatus.CANCELED, TaskStatus.WRAPPING, TaskStatus.COMPLETED, None)),
         about=unset | unset | attributes,
     )
-    def end_task(self, *, pause: int, number: int, status: TaskStatus | None, about: Any) -> None:
+    def end_task(self, *, pause: int | None, number: int, status: TaskStatus | None, about: Any) -> None:
         """Whatever state it is in; without a status it is deleted."""
         sid = pick(self.tasks(), number)["sid"]
         if status is None:
@@ -235,20 +240,23 @@ class CoreAgainstReference(RuleBasedStateMachine):
 
     @precondition(lambda self: self.tasks("assigned", "wrapping"))
     @rule(pause=pauses_ms, number=which, status=st.sampled_from((TaskStatus.WRAPPING, TaskStatus.COMPLETED)))
-    def finish_task(self, *, pause: int, number: int, status: TaskStatus) -> None:
+    def finish_task(self, *, pause: int | None, number: int, status: TaskStatus) -> None:
         task = pick(self.tasks("assigned", "wrapping"), number)
         self.do(UpdateTask(task["sid"], assignment_status=status), pause)
 
     # Reservations
 
     @precondition(lambda self: self.reservations("pending"))
-    @rule(pause=pauses_ms, number=which, by_callback=st.booleans())
-    def accept(self, *, pause: int, number: int, by_callback: bool) -> None:
+    @rule(pause=pauses_ms, number=which)
+    def accept(self, *, pause: int | None, number: int) -> None:
         sid = pick(self.reservations("pending"), number)["sid"]
-        if by_callback:
-            self.do(AssignmentInstructed(sid, "accept"), pause)
-        else:
-            self.do(UpdateReservation(sid, ReservationStatus.ACCEPTED), pause)
+        self.do(UpdateReservation(sid, ReservationStatus.ACCEPTED), pause)
+
+    @precondition(lambda self: self.reservations("pending"))
+    @rule(pause=pauses_ms, number=which)
+    def accept_by_callback(self, *, pause: int | None, number: int) -> None:
+        sid = pick(self.reservations("pending"), number)["sid"]
+        self.do(AssignmentInstructed(sid, "accept"), pause)
 
     @precondition(lambda self: self.reservations("pending"))
     @rule(
@@ -257,7 +265,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
         how=st.sampled_from(("client", "client", "callback", "failed", "empty")),
         activity=optional(activities),
     )
-    def refuse(self, *, pause: int, number: int, how: str, activity: str | None) -> None:
+    def refuse(self, *, pause: int | None, number: int, how: str, activity: str | None) -> None:
         sid = pick(self.reservations("pending"), number)["sid"]
         commands: dict[str, Command] = {
             "client": UpdateReservation(sid, ReservationStatus.REJECTED, activity_sid=activity),
@@ -276,7 +284,13 @@ class CoreAgainstReference(RuleBasedStateMachine):
         if_match=st.sampled_from((None, None, None, 999)),
     )
     def update_any_reservation(
-        self, *, pause: int, number: int, status: ReservationStatus, seat: int | None, if_match: int | None
+        self,
+        *,
+        pause: int | None,
+        number: int,
+        status: ReservationStatus,
+        seat: int | None,
+        if_match: int | None,
     ) -> None:
         reservation = pick(self.reservations(), -number - 1)
         self.do(
@@ -292,7 +306,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
 
     @precondition(reservations)
     @rule(pause=pauses_ms, number=which, instruction=st.sampled_from(("accept", "reject", None)))
-    def callback_answers_late(self, *, pause: int, number: int, instruction: str | None) -> None:
+    def callback_answers_late(self, *, pause: int | None, number: int, instruction: str | None) -> None:
         sid = pick(self.reservations(), number)["sid"]
         if instruction is None:
             self.do(AssignmentCallbackFailed(sid, "no answer"), pause)
@@ -302,7 +316,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
     # Workers
 
     @rule(pause=pauses_ms, seat=seats, activity=activities, reject=st.booleans())
-    def change_activity(self, *, pause: int, seat: int, activity: str, reject: bool) -> None:
+    def change_activity(self, *, pause: int | None, seat: int, activity: str, reject: bool) -> None:
         reject = reject and activity != AVAILABLE
         self.do(
             UpdateWorker(self.team[seat], activity_sid=activity, reject_pending_reservations=reject), pause
@@ -320,7 +334,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
     def update_worker(
         self,
         *,
-        pause: int,
+        pause: int | None,
         seat: int,
         about: Any,
         name: Any,
@@ -337,7 +351,9 @@ class CoreAgainstReference(RuleBasedStateMachine):
         capacity=unset | st.integers(0, 3),
         available=unset | st.just(True) | st.booleans(),
     )
-    def change_channel(self, *, pause: int, seat: int, channel: str, capacity: Any, available: Any) -> None:
+    def change_channel(
+        self, *, pause: int | None, seat: int, channel: str, capacity: Any, available: Any
+    ) -> None:
         self.do(UpdateWorkerChannel(self.team[seat], channel, capacity, available), pause)
 
     @rule(
@@ -347,7 +363,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
         activity=activities,
         sure=st.sampled_from((False, False, True)),
     )
-    def replace_worker(self, *, pause: int, seat: int, about: str, activity: str, sure: bool) -> None:
+    def replace_worker(self, *, pause: int | None, seat: int, about: str, activity: str, sure: bool) -> None:
         """Fill its empty seat, or delete it now and then."""
         if not sure and self.team[seat] in self.worlds.reference.w["workers"]:
             return
@@ -385,7 +401,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
             st.builds(UpdateTaskChannel, st.just("voice"), channel_optimized_routing=st.booleans()),
         ),
     )
-    def reconfigure(self, *, pause: int, command: Command) -> None:
+    def reconfigure(self, *, pause: int | None, command: Command) -> None:
         self.do(command, pause)
 
 
