@@ -79,8 +79,10 @@ async def read_form(request: web.Request, bytes_max: int, fields_max: int) -> Fo
         fields_max: the most values in it.
 
     Raises:
-        ApiError: 413 over the limit, 400 for another content type or malformed content.
+        ApiError: 413 over the limit, 400 for another content type, compression or malformed content.
     """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise bad_request("Content-Encoding is not supported; send the body as it is")
     if (request.content_length or 0) > bytes_max:
         raise too_large(bytes_max)
     raw = await request.read()
