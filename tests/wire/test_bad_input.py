@@ -26,8 +26,8 @@ def paths(http, base):
     first["Workers"] = f"{base}/Workers/" + http.post(f"{base}/Workers", body).json()["sid"]
     first["Channels"] = f"{first['Workers']}/Channels/voice"
     first["Tasks"] = f"{base}/Tasks/" + http.post(f"{base}/Tasks").json()["sid"]
-    probe = lambda: http.get(f"{first['Tasks']}/Reservations").json()["reservations"]  # noqa: E731
-    sid = eventually("a reservation", probe)[0]["sid"]
+    reservations = f"{first['Tasks']}/Reservations"
+    sid = eventually("a reservation", lambda: http.get(reservations).json()["reservations"])[0]["sid"]
     first["Reservations"] = f"{first['Tasks']}/Reservations/{sid}"
     first["Workspaces"] = base
     return first
