@@ -1,6 +1,6 @@
 """Commands about tasks: create, update, delete, and the deadlines of a task (behaviour §2)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.routing.board import Board
 from engine.routing.commands import UNSET, AdoptFinishedTask, CreateTask, DeleteTask, UpdateTask
@@ -65,14 +65,17 @@ def create_task(board: Board, command: CreateTask, now_ms: int) -> TaskView:
     state.put_task(task)
     state.deadlines.set(Due.TASK_TTL, task.sid, now_ms + task.timeout_s * 1000)
     record_task(state, "task.created", task, now_ms)
-    created = task_view(state, task)
     if route.to_worker:
         wait(board, task, now_ms)
     elif route.queue_sid is not None:
         enter_queue(board, task, route.queue_sid, now_ms)
     else:
         enter_workflow(board, task, now_ms)
-    return created if task.status is TaskStatus.CANCELED else task_view(state, task)
+    view = task_view(state, task)
+    if task.status is TaskStatus.CANCELED:
+        # It fell out of its workflow at once; the answer to a create is a pending task all the same (OQ-1).
+        view = replace(view, status=TaskStatus.PENDING, reason=None, version=0)
+    return view
 
 
 def update_task(board: Board, command: UpdateTask, now_ms: int) -> TaskView:

@@ -1,7 +1,8 @@
-"""What a client may see of an entity: frozen, with the names that go with the SIDs.
+"""What a client may see of an entity, with the names that go with the SIDs.
 
 A view is made twice: by the core, at the moment a command was handled (it becomes the answer once the batch
-is committed), and by the store's reads from committed rows. The API renders views and nothing else.
+is committed), and by the store's reads from committed rows. The API renders views and nothing else. Nobody
+changes a view; views are not declared frozen because that makes a task's 4 µs dearer.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from engine.routing.entities import ReservationStatus, TaskOrder, TaskStatus
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class WorkspaceView:
     """A workspace, with the names of its activities."""
 
@@ -28,7 +29,7 @@ class WorkspaceView:
     date_updated_ms: int
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class ActivityView:
     """An activity."""
 
@@ -39,7 +40,7 @@ class ActivityView:
     date_updated_ms: int
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class TaskChannelView:
     """A task channel."""
 
@@ -51,7 +52,7 @@ class TaskChannelView:
     date_updated_ms: int
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class TaskQueueView:
     """A queue, with the names of its activities."""
 
@@ -68,7 +69,7 @@ class TaskQueueView:
     date_updated_ms: int
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class WorkflowView:
     """A workflow."""
 
@@ -82,7 +83,7 @@ class WorkflowView:
     date_updated_ms: int
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class WorkerView:
     """A worker, with its activity."""
 
@@ -98,7 +99,7 @@ class WorkerView:
     version: int
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class WorkerChannelView:
     """A worker channel, with its use."""
 
@@ -117,7 +118,7 @@ class WorkerChannelView:
     last_reserved_ms: int | None
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class TaskView:
     """A task, with the names of its channel, workflow and queue."""
 
@@ -143,7 +144,7 @@ class TaskView:
     version: int
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class ReservationView:
     """A reservation, with the name of its worker."""
 
@@ -157,7 +158,7 @@ class ReservationView:
     version: int
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class EventView:
     """An event of the log."""
 
