@@ -82,7 +82,7 @@ async def _start(server: EmbeddedPostgres) -> None:
 
 async def _database(server: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    await _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    await _administer(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     yield server.dsn_of(name)
     await _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
 

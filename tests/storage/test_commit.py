@@ -134,10 +134,16 @@ async def test_a_takeover_waits_for_the_commit_under_way(store: PostgresStore, d
 async def waits_for_a_lock(connection: asyncpg.Connection) -> None:
     """Return as soon as some session of this database waits for a lock."""
     async with asyncio.timeout(10):
-        while not await connection.fetchval(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        ):
+        while True:
+            if await connection.fetchval(WAITING):
+                return
             await asyncio.sleep(0)
+
+
+WAITING = """
+    SELECT count(*) > 0 FROM pg_stat_activity
+    WHERE wait_event_type = 'Lock' AND datname = current_database()
+"""
 
 
 async def test_an_impossible_row_undoes_the_whole_batch(store: PostgresStore) -> None:
