@@ -67,6 +67,17 @@ class Inbox:
             metrics.INBOX_COMMANDS.dec(len(taken))
         return taken
 
+    async def sleep(self, delay_ms: int | None) -> None:
+        """Return when `wakeup` is set, or after `delay_ms` milliseconds (None: only then)."""
+        if delay_ms is None:
+            await self.wakeup.wait()
+            return
+        timer = asyncio.get_running_loop().call_later(max(1, delay_ms) / 1000, self.wakeup.set)
+        try:
+            await self.wakeup.wait()
+        finally:
+            timer.cancel()
+
     def refuse_all(self, error: Exception) -> None:
         """Answer everything that waits with `error`."""
         for envelope in self.take(len(self._waiting)):

@@ -17,10 +17,11 @@ from engine.routing.views import WorkspaceView
 from engine.runtime.lease import LeaseKeeper
 from engine.runtime.limits import RuntimeLimits
 from engine.runtime.loader import Loader
+from engine.runtime.loop_state import State
 from engine.runtime.patience import within
 from engine.runtime.ports import LeaseStore, Publisher, Store
 from engine.runtime.routing_log import log_committed
-from engine.runtime.workspace_loop import State, WorkspaceLoop
+from engine.runtime.workspace_loop import WorkspaceLoop
 from engine.runtime.workspaces import Workspaces
 from engine.sids import SidFactory, time_ordered_sids
 
@@ -131,7 +132,8 @@ class RoutingService:
             now_ms=self._clock(),
             limits=self._loader.routing_limits,
         )
-        return await self._commit_new(core)
+        with self._workspaces.creation(core.workspace.sid):
+            return await self._commit_new(core)
 
     async def submit(self, account_sid: str, workspace_sid: str, command: Command) -> Any:
         """Carry out a command and return its view (or None) once it is durable.
@@ -180,7 +182,7 @@ class RoutingService:
         except StoreUnavailable as error:
             raise Unavailable("it is unknown whether the workspace was created") from error
         self._leases.adopt(lease, asked_s, loop.wake)
-        loop.adopt(core, lease)
+        loop.serve_from(core, lease)
         self._workspaces.run(loop)
         log_committed(core.workspace, changes, ())
         self._publisher.committed(core.workspace, changes)

@@ -29,46 +29,31 @@ lease up and refuses what is left.
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 from contextvars import Context
-from enum import Enum
 from typing import Any
 
 import structlog
 
 from engine import metrics
 from engine.clock import Clock
-from engine.errors import Fenced, PointsmanError, StoreUnavailable, Unavailable, WorkspaceNotFound
+from engine.errors import Fenced, PointsmanError, StoreUnavailable
 from engine.logs import get_logger
 from engine.ownership import Lease
 from engine.routing.commands import Command
 from engine.routing.core import WorkspaceCore
 from engine.runtime.batch import Batch, CoreBroken
+from engine.runtime.committing import commit_in_time
 from engine.runtime.inbox import Envelope, Inbox
 from engine.runtime.lease import LeaseKeeper
 from engine.runtime.limits import RuntimeLimits
 from engine.runtime.loader import Loader
+from engine.runtime.loop_state import LeaseExpired, State, refusal, unknown_outcome
 from engine.runtime.measure import LoopMeasure
-from engine.runtime.patience import within
 from engine.runtime.ports import Publisher, Store
 from engine.runtime.routing_log import log_committed
 
 log = get_logger()
-
-
-class State(Enum):
-    """Where a loop stands; only a serving one takes commands."""
-
-    OPENING = "it is being loaded"
-    HELD_ELSEWHERE = "another node owns it"
-    SERVING = "it is served here"
-    STOPPING = "this node is shutting down"
-    DELETED = "it was deleted"
-
-
-class LeaseExpired(PointsmanError):
-    """Too little is left of the lease to begin another batch."""
 
 
 class WorkspaceLoop:
@@ -116,9 +101,14 @@ class WorkspaceLoop:
         self._failures = 0
         self._task: asyncio.Task[None] | None = None
 
-    def adopt(self, core: WorkspaceCore, lease: Lease) -> None:
-        """Serve from a core that was just created and committed, instead of loading it first."""
-        self._serve_from(core, lease)
+    def serve_from(self, core: WorkspaceCore, lease: Lease) -> None:
+        """Serve from this core, which is what the rows say; before `start` it saves the loading."""
+        self._core, self._lease = core, lease
+        self._batch = Batch()
+        self._batch.more = True
+        self.account_sid = core.workspace.account_sid
+        self._measure.opened(core)
+        self._change_state(State.SERVING)
 
     def start(self, on_end: Callable[["WorkspaceLoop"], None]) -> None:
         """Begin to serve; `on_end` is called once when the loop has ended."""
@@ -178,13 +168,11 @@ class WorkspaceLoop:
         self._core = None
         self._measure.closed()
         self.attempted.set()
-        self._batch.refuse(_unknown_outcome())
+        self._batch.refuse(unknown_outcome())
         self._inbox.refuse_all(self._refusal())
 
     def _refusal(self) -> PointsmanError:
-        if self.state is State.DELETED:
-            return WorkspaceNotFound(f"workspace {self.workspace_sid} was not found")
-        return Unavailable(f"workspace {self.workspace_sid} takes no commands now: {self.state.value}")
+        return refusal(self.workspace_sid, self.state)
 
     # Opening
 
@@ -224,7 +212,7 @@ class WorkspaceLoop:
             self.state = State.DELETED
             await self._leases.release(lease)
             return
-        self._serve_from(loaded.core, lease)
+        self.serve_from(loaded.core, lease)
         self._publisher.recovered(loaded.core.workspace, loaded.callbacks)
         log.info(
             "workspace.loaded",
@@ -233,14 +221,6 @@ class WorkspaceLoop:
             epoch=lease.epoch,
             callbacks=len(loaded.callbacks),
         )
-
-    def _serve_from(self, core: WorkspaceCore, lease: Lease) -> None:
-        self._core, self._lease = core, lease
-        self._batch = Batch()
-        self._batch.more = True
-        self.account_sid = core.workspace.account_sid
-        self._measure.opened(core)
-        self._change_state(State.SERVING)
 
     def _change_state(self, state: State) -> None:
         if not self._stopping.is_set():
@@ -292,27 +272,18 @@ class WorkspaceLoop:
 
     async def _wait(self, core: WorkspaceCore) -> None:
         """Sleep until something was put into the inbox, the next deadline is due, or the lease changed."""
-        wakeup = self._inbox.wakeup
-        wakeup.clear()
+        self._inbox.wakeup.clear()
         if self._finished(core) or self._has_work(core):
             return
         deadline_ms = core.next_deadline_ms()
-        if deadline_ms is None:
-            await wakeup.wait()
-            return
-        delay_s = max(1, deadline_ms - self._clock()) / 1000
-        timer = asyncio.get_running_loop().call_later(delay_s, wakeup.set)
-        try:
-            await wakeup.wait()
-        finally:
-            timer.cancel()
+        await self._inbox.sleep(None if deadline_ms is None else deadline_ms - self._clock())
 
     async def _do_batch(self, core: WorkspaceCore, lease: Lease) -> None:
         self._now_ms = max(self._now_ms, self._clock())
         batch = self._batch = Batch()
         batch.apply(core, self._inbox, self._now_ms, self._limits)
         if batch.changes:
-            took_s = await self._commit(lease, batch)
+            took_s = await commit_in_time(self._store, lease, batch, self._limits)
             self._measure.committed(core, batch.changes, len(batch.envelopes), took_s)
         else:
             await asyncio.sleep(0)
@@ -323,21 +294,6 @@ class WorkspaceLoop:
         if batch.changes:
             self._publisher.committed(core.workspace, batch.changes)
 
-    async def _commit(self, lease: Lease, batch: Batch) -> float:
-        """Write the batch and return how long that took, in seconds."""
-        began_s = time.perf_counter()
-        await within(self._limits.commit_timeout_s, self._store.commit(lease, batch.changes))
-        took_s = time.perf_counter() - began_s
-        if took_s * 1000 > self._limits.commit_slow_ms:
-            log.warning(
-                "commit.slow",
-                workspace_sid=self.workspace_sid,
-                duration_ms=round(took_s * 1000),
-                commands=len(batch.envelopes),
-                events=len(batch.changes.events),
-            )
-        return took_s
-
     def _drop(self, event: str, error: Exception) -> None:
         """Give up the core: what waits is refused, and only the rows can say what was done."""
         self._measure.failed(error)
@@ -346,7 +302,7 @@ class WorkspaceLoop:
         self._measure.closed()
         self._leases.forget(self.workspace_sid)
         self._change_state(State.OPENING)
-        self._batch.refuse(_unknown_outcome())
+        self._batch.refuse(unknown_outcome())
         self._inbox.refuse_all(self._refusal())
 
     def _note_failure(self, event: str, error: Exception, **fields: int) -> None:
@@ -359,7 +315,3 @@ class WorkspaceLoop:
             failures=self._failures,
             **fields,
         )
-
-
-def _unknown_outcome() -> Unavailable:
-    return Unavailable("it is unknown whether the command was carried out")

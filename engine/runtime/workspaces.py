@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from engine.errors import StoreUnavailable
 from engine.logs import get_logger
 from engine.runtime.lease import LeaseKeeper
 from engine.runtime.limits import RuntimeLimits
 from engine.runtime.loader import Loader
+from engine.runtime.loop_state import State
 from engine.runtime.ports import Publisher, Store
-from engine.runtime.workspace_loop import State, WorkspaceLoop
+from engine.runtime.workspace_loop import WorkspaceLoop
 
 log = get_logger()
 
@@ -34,6 +36,8 @@ class Workspaces:
         self._publisher = publisher
         self._limits = limits
         self._loops: dict[str, WorkspaceLoop] = {}
+        self._in_creation: set[str] = set()
+        self._deleted_lately: set[str] = set()
         self._discovery: asyncio.Task[None] | None = None
 
     def __iter__(self) -> Iterator[WorkspaceLoop]:
@@ -59,6 +63,15 @@ class Workspaces:
             await asyncio.gather(self._discovery, return_exceptions=True)
         await asyncio.gather(*(loop.stop() for loop in self))
 
+    @contextmanager
+    def creation(self, workspace_sid: str) -> Iterator[None]:
+        """Keep the discovery from serving a workspace that is just being created here."""
+        self._in_creation.add(workspace_sid)
+        try:
+            yield
+        finally:
+            self._in_creation.discard(workspace_sid)
+
     def make_loop(self, workspace_sid: str) -> WorkspaceLoop:
         """Build a loop that is neither known nor running yet."""
         return WorkspaceLoop(
@@ -79,14 +92,18 @@ class Workspaces:
     def _ended(self, loop: WorkspaceLoop) -> None:
         if self._loops.get(loop.workspace_sid) is loop and loop.state is State.DELETED:
             del self._loops[loop.workspace_sid]
+            self._deleted_lately.add(loop.workspace_sid)
 
     async def _compare_with_rows(self) -> None:
+        """Start what is missing, end what is gone; the rows may be older than what happened meanwhile."""
         known = list(self)
-        workspace_sids = await self._store.workspace_sids()
-        for workspace_sid in workspace_sids:
-            if workspace_sid not in self._loops:
+        self._deleted_lately.clear()
+        rows = await self._store.workspace_sids()
+        ours = self._loops.keys() | self._in_creation | self._deleted_lately
+        for workspace_sid in rows:
+            if workspace_sid not in ours:
                 self.run(self.make_loop(workspace_sid))
-        there = set(workspace_sids)
+        there = set(rows)
         for loop in known:
             if loop.workspace_sid not in there:
                 loop.vanished()

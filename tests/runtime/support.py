@@ -13,8 +13,9 @@ from engine.routing.commands import Command, CreateTask, CreateWorker
 from engine.routing.effects import AssignmentCallback, Changes, Event
 from engine.routing.entities import Workspace
 from engine.routing.views import TaskView, WorkerView
+from engine.runtime.loop_state import State
 from engine.runtime.service import RoutingService
-from engine.runtime.workspace_loop import State, WorkspaceLoop
+from engine.runtime.workspace_loop import WorkspaceLoop
 from engine.sids import SidFactory, time_ordered_sids
 from engine.storage.store import PostgresStore
 

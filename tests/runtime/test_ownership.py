@@ -5,7 +5,7 @@ import pytest
 from engine.errors import Unavailable
 from engine.runtime.lease import LeaseKeeper
 from engine.runtime.limits import RuntimeLimits
-from engine.runtime.workspace_loop import State
+from engine.runtime.loop_state import State
 from engine.storage.pool import Database
 from engine.storage.store import PostgresStore
 from tests.runtime.support import Node, until

@@ -7,7 +7,7 @@ import pytest
 from engine.errors import StoreUnavailable, Unavailable
 from engine.routing.commands import CreateTask, UpdateReservation, UpdateWorkflow
 from engine.routing.entities import ReservationStatus
-from engine.runtime.workspace_loop import State
+from engine.runtime.loop_state import State
 from tests.runtime.support import ACCOUNT, Fault, Node, until
 
 

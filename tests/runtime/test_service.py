@@ -224,3 +224,18 @@ async def test_a_node_is_ready_while_the_database_answers_and_its_loops_run(node
     assert await node.service.ready()
     await node.service.stop()
     assert not await node.service.ready()
+
+
+async def test_many_workspaces_are_created_and_deleted_while_the_discovery_looks(make_node) -> None:
+    node = await make_node(discovery_interval_s=0.001)
+
+    async def come_and_go() -> None:
+        workspace = await node.workspace()
+        await node.task(workspace)
+        await node.submit(workspace, DeleteWorkspace())
+
+    await asyncio.gather(*(come_and_go() for _ in range(20)))
+    staying = await node.workspace()
+    await until(lambda: [loop.workspace_sid for loop in node.service.loops()] == [staying])
+    assert node.recorder.loads == []
+    assert node.loop(staying)._lease.epoch == 1
