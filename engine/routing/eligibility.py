@@ -23,9 +23,11 @@ from dataclasses import dataclass, field
 from engine.expressions.expression import Expression
 from engine.expressions.order_by import OrderBy
 from engine.routing import capacity
+from engine.routing.anchors import Anchor, AnchoredItems, WorkerPostings, anchor_of
 from engine.routing.entities import Task, TaskOrder, TaskQueue, Worker
 from engine.routing.idle import IdleKey, IdleLine
 from engine.routing.limits import RoutingLimits
+from engine.routing.membership import QueueMembers
 from engine.routing.state import WorkspaceState
 from engine.routing.values import channel_values, parse_attributes, worker_environment, worker_values
 from engine.routing.waiting import OrderKey, WaitingLine, order_key
@@ -68,6 +70,8 @@ class EligibilityClass:
 
     key: ClassKey
     demand: Demand
+    anchor: Anchor | None
+    """What a worker must have to be eligible; None when that cannot be told without evaluating."""
     sequence: int
     order: TaskOrder
     reads_channels: bool
@@ -88,16 +92,18 @@ class Eligibility:
     __slots__ = (
         "_channel_lines",
         "_channel_readers",
+        "_class_anchors",
         "_class_of_task",
         "_classes",
         "_classes_of_worker",
         "_limits",
         "_line",
+        "_members",
+        "_postings",
         "_sequence",
         "_state",
         "_unused",
         "dirty",
-        "members",
         "ready",
     )
 
@@ -110,11 +116,17 @@ class Eligibility:
         self._classes_of_worker: dict[tuple[str, str], dict[ClassKey, EligibilityClass]] = {}
         self._channel_readers: dict[ClassKey, EligibilityClass] = {}
         self._unused: dict[ClassKey, EligibilityClass] = {}
+        self._postings = WorkerPostings()
+        self._class_anchors: AnchoredItems[EligibilityClass] = AnchoredItems()
+        self._members = QueueMembers(state.task_queues, state.workers, self._postings)
         self.dirty: dict[ClassKey, EligibilityClass] = {}
-        self.members: dict[str, set[str]] = {}
         self.ready: dict[str, set[str]] = {}
         self._line = IdleLine()
         self._channel_lines: dict[str, IdleLine] = {}
+
+    def members(self, queue_sid: str) -> set[str]:
+        """Return the SIDs of the workers that a queue's TargetWorkers selects."""
+        return self._members.of[queue_sid]
 
     def classes(self) -> Iterator[EligibilityClass]:
         """Iterate over all classes, used and unused."""
@@ -182,16 +194,22 @@ class Eligibility:
             activity.friendly_name,
         )
         worker.environment = worker_environment(worker, state.task_channels)
-        for queue in state.task_queues.values():
-            self._set_membership(queue, worker)
-        for class_ in self._classes.values():
+        self._postings.put(worker.sid, worker.values)
+        self._members.put_worker(worker)
+        affected = {
+            class_.key: class_
+            for channel_sid in worker.channels
+            for class_ in self._classes_of_worker.get((worker.sid, channel_sid), {}).values()
+        }
+        affected.update((class_.key, class_) for class_ in self._class_anchors.concerning(worker.values))
+        for class_ in affected.values():
             self._set_eligible(class_, worker)
         self.refresh_worker(worker)
 
     def remove_worker(self, worker: Worker) -> None:
         """Forget a worker."""
-        for members in self.members.values():
-            members.discard(worker.sid)
+        self._postings.remove(worker.sid)
+        self._members.remove_worker(worker.sid)
         for channel_sid in worker.channels:
             for class_ in self._classes_of_worker.pop((worker.sid, channel_sid), {}).values():
                 class_.eligible.discard(worker.sid)
@@ -254,19 +272,17 @@ class Eligibility:
 
     def put_queue(self, queue: TaskQueue) -> None:
         """Take in a new queue, or one whose expression or order changed."""
-        self.members.setdefault(queue.sid, set())
-        for worker in self._state.workers.values():
-            self._set_membership(queue, worker)
+        self._members.put_queue(queue)
         for class_ in [c for c in self._classes.values() if c.demand.queue_sid == queue.sid]:
-            for worker in self._state.workers.values():
-                self._set_eligible(class_, worker)
+            for worker_sid in {**dict.fromkeys(class_.eligible), **dict.fromkeys(self._candidates(class_))}:
+                self._set_eligible(class_, self._state.workers[worker_sid])
             if class_.order is not queue.task_order:
                 class_.order = queue.task_order
                 self._reorder(class_)
 
     def remove_queue(self, queue_sid: str) -> None:
         """Forget a queue that no open task is in."""
-        del self.members[queue_sid]
+        self._members.remove_queue(queue_sid)
         for class_ in [c for c in self._classes.values() if c.demand.queue_sid == queue_sid]:
             self._drop(class_)
 
@@ -287,6 +303,7 @@ class Eligibility:
         class_ = EligibilityClass(
             key=key,
             demand=demand,
+            anchor=_anchor(demand),
             sequence=self._sequence,
             order=self._order_of(demand.queue_sid),
             reads_channels=any(path[:2] == ("worker", "channel") for path in paths),
@@ -294,39 +311,36 @@ class Eligibility:
         self._classes[key] = class_
         if class_.reads_channels:
             self._channel_readers[key] = class_
-        for worker in self._candidates(demand):
-            self._set_eligible(class_, worker)
+        if not _matches_nobody(demand):
+            self._class_anchors.add(class_, class_.anchor)
+        for worker_sid in self._candidates(class_):
+            self._set_eligible(class_, self._state.workers[worker_sid])
         return class_
 
     def _order_of(self, queue_sid: str | None) -> TaskOrder:
         return self._state.task_queues[queue_sid].task_order if queue_sid else TaskOrder.FIFO
 
-    def _candidates(self, demand: Demand) -> Iterable[Worker]:
-        workers = self._state.workers
-        if demand.named is not None:
-            return (w for w in (self._state.named_worker(*demand.named),) if w is not None)
-        if demand.residual is not None and demand.residual.constant is False:
+    def _candidates(self, class_: EligibilityClass) -> Iterable[str]:
+        """Return the SIDs of the workers that may be eligible: a superset, cheap to get."""
+        demand = class_.demand
+        if _matches_nobody(demand):
             return ()
+        if class_.anchor is not None:
+            everybody = ((worker.sid, worker.values) for worker in self._state.workers.values())
+            return self._postings.find(class_.anchor, everybody)
         if demand.queue_sid is None:
-            return workers.values()
-        return (workers[sid] for sid in self.members[demand.queue_sid])
+            return list(self._state.workers)
+        return list(self.members(demand.queue_sid))
 
     def is_eligible(self, demand: Demand, worker: Worker) -> bool:
         """Evaluate afresh whether `worker` meets `demand`, capacity and activity aside."""
-        if demand.queue_sid is not None and worker.sid not in self.members[demand.queue_sid]:
+        if demand.queue_sid is not None and worker.sid not in self.members(demand.queue_sid):
             return False
         if demand.named is not None:
             known_by, value = demand.named
             if (worker.sid if known_by is KnownBy.SID else worker.friendly_name) != value:
                 return False
         return demand.residual is None or demand.residual.evaluate(worker.environment)
-
-    def _set_membership(self, queue: TaskQueue, worker: Worker) -> None:
-        members = self.members.setdefault(queue.sid, set())
-        if queue.predicate is not None and queue.predicate.evaluate(worker.values):
-            members.add(worker.sid)
-        else:
-            members.discard(worker.sid)
 
     def _set_eligible(self, class_: EligibilityClass, worker: Worker) -> None:
         sid = worker.sid
@@ -404,5 +418,19 @@ class Eligibility:
         key = class_.key
         for table in (self._classes, self._unused, self._channel_readers, self.dirty):
             table.pop(key, None)
+        if not _matches_nobody(class_.demand):
+            self._class_anchors.remove(class_, class_.anchor)
         for sid in class_.eligible:
             self._classes_of_worker[sid, class_.demand.channel_sid].pop(key, None)
+
+
+def _matches_nobody(demand: Demand) -> bool:
+    if demand.named is not None and demand.named[1] is None:
+        return True
+    return demand.residual is not None and demand.residual.constant is False
+
+
+def _anchor(demand: Demand) -> Anchor | None:
+    if demand.named is not None and demand.named[1] is not None:
+        return Anchor((demand.named[0].value,), demand.named[1])
+    return anchor_of(demand.residual, ("worker",)) if demand.residual else None

@@ -63,7 +63,7 @@ def _check_indexes(board: Board) -> None:
             for worker in state.workers.values()
             if queue.predicate is not None and queue.predicate.evaluate(worker.values)
         }
-        assert eligibility.members[queue.sid] == members, f"members of {queue.sid}"
+        assert eligibility.members(queue.sid) == members, f"members of {queue.sid}"
     for channel_sid in state.task_channels:
         ready = {
             worker.sid

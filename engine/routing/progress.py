@@ -185,7 +185,7 @@ def _known_worker(board: Board, task: Task, target: Target) -> Named | None:
     if worker is None:
         code = 40155 if target.known_by is KnownBy.SID and value.startswith("WK") else 40154
         _warn_known_worker(board, task, code, f"there is no worker {value!r} in this workspace")
-    elif worker.sid not in board.eligibility.members[target.queue_sid]:
+    elif worker.sid not in board.eligibility.members(target.queue_sid):
         _warn_known_worker(board, task, 40152, f"worker {worker.sid} is not in queue {target.queue_sid}")
     return target.known_by, value
 
@@ -261,7 +261,7 @@ def _worker_counts(board: Board, target: Target) -> dict[str, int]:
     if not counts:
         return counts
     state = board.state
-    for worker_sid in board.eligibility.members[target.queue_sid]:
+    for worker_sid in board.eligibility.members(target.queue_sid):
         activity = state.activities[state.workers[worker_sid].activity_sid]
         for name in ("available" if activity.available else "unavailable", activity.sid):
             if name in counts:
