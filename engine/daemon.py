@@ -17,8 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import fields
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from aiohttp import web
@@ -32,7 +31,7 @@ from engine.callbacks.dispatcher import CallbackDispatcher
 from engine.callbacks.limits import CallbackLimits
 from engine.clock import wall_clock_ms
 from engine.credentials import CREDENTIALS_FILE, Credentials, Tokens, ensure_credentials, load_tokens
-from engine.errors import StoreUnavailable
+from engine.database_start import embedded, migrate_patiently, open_pools
 from engine.housekeeping import Housekeeping
 from engine.logs import get_logger
 from engine.routing.commands import Command
@@ -40,17 +39,18 @@ from engine.routing.limits import RoutingLimits
 from engine.runtime.limits import RuntimeLimits
 from engine.runtime.node_name import NodeName
 from engine.runtime.service import RoutingService
-from engine.settings import DatabaseSettings, Settings
+from engine.settings import Settings
 from engine.sids import time_ordered_sids
 from engine.storage.accounts import Accounts
-from engine.storage.embedded import EmbeddedPostgres
-from engine.storage.migrate import migrate as migrate_schema
 from engine.storage.migrate import read_migrations
-from engine.storage.pool import Database, is_unavailable
+from engine.storage.pool import Database
 from engine.storage.reads import Reads
 from engine.storage.resources import sql_directory
 from engine.storage.retention import Retention
 from engine.storage.store import PostgresStore
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 if sys.platform != "win32":
     import uvloop
@@ -58,11 +58,9 @@ if sys.platform != "win32":
 log = get_logger()
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-CONNECT_RETRY_S = 0.25
 LISTEN_BACKLOG = 1_024
-EMBEDDED_DIRECTORY = "postgres"
 
-L = TypeVar("L")
+L = TypeVar("L", bound="DataclassInstance")
 
 
 class Daemon:
@@ -99,8 +97,8 @@ class Daemon:
         began_s = time.perf_counter()
         settings = self.settings
         dsn = await self._database_address()
-        await _migrate_patiently(dsn, settings.database.start_timeout_s)
-        database = await self._stack.enter_async_context(await _open(dsn, settings.database))
+        await migrate_patiently(dsn, settings.database.start_timeout_s)
+        database = await self._stack.enter_async_context(await open_pools(dsn, settings.database))
         accounts = Accounts(database)
         self.credentials = await ensure_credentials(settings, accounts)
         tokens = await load_tokens(settings, accounts)
@@ -138,7 +136,7 @@ class Daemon:
             store,
             dispatcher,
             owner=node.name,
-            limits=_picked(RuntimeLimits, settings.runtime, settings.routing),
+            limits=_picked(RuntimeLimits, settings.runtime, settings.routing, settings.server),
             routing_limits=_picked(RoutingLimits, settings.routing),
             new_sid=self._mint,
             clock=wall_clock_ms,
@@ -183,16 +181,6 @@ class Daemon:
         await site.start()
         self._stack.callback(app[GATE].close)
         self.port = runner.addresses[0][1]
-
-
-def embedded(settings: Settings) -> EmbeddedPostgres:
-    """Return the embedded server of the data directory, not started."""
-    database = settings.database
-    return EmbeddedPostgres(
-        database.data_dir / EMBEDDED_DIRECTORY,
-        bin_dir=Path(database.bin_dir) if database.bin_dir else None,
-        run_as=database.run_as or None,
-    )
 
 
 def run(settings: Settings) -> None:
@@ -262,37 +250,8 @@ async def _migrate_once(settings: Settings) -> int:
             server = embedded(settings)
             stack.push_async_callback(server.stop)
             dsn = await server.start()
-        await _migrate_patiently(dsn, settings.database.start_timeout_s)
+        await migrate_patiently(dsn, settings.database.start_timeout_s)
     return len(read_migrations(sql_directory() / "migrations"))
-
-
-async def _migrate_patiently(dsn: str, patience_s: float) -> None:
-    """Migrate; while the database does not answer, try again. Raises StoreUnavailable when time is up."""
-    deadline_s = time.monotonic() + patience_s
-    while True:
-        try:
-            applied = await migrate_schema(dsn)
-        except Exception as error:
-            if not is_unavailable(error):
-                raise
-            if time.monotonic() > deadline_s:
-                raise StoreUnavailable(f"the database does not answer: {error}") from error
-            log.warning("database.unreachable", error=str(error))
-            await asyncio.sleep(CONNECT_RETRY_S)
-        else:
-            if applied:
-                log.info("database.migrated", migrations=applied)
-            return
-
-
-async def _open(dsn: str, settings: DatabaseSettings) -> Database:
-    return await Database.open(
-        dsn,
-        commit_connections=settings.commit_connections_max,
-        read_connections=settings.read_connections_max,
-        connect_timeout_s=settings.connect_timeout_s,
-        statement_timeout_s=settings.statement_timeout_s,
-    )
 
 
 def _show_credentials(daemon: Daemon) -> None:
@@ -307,5 +266,5 @@ def _show_credentials(daemon: Daemon) -> None:
 
 def _picked(kind: type[L], *sections: BaseModel) -> L:
     """Build a dataclass of limits from the settings that have the names of its fields."""
-    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    names = {field.name for field in fields(kind)}
     return kind(**{name: value for section in sections for name, value in section if name in names})

@@ -82,8 +82,12 @@ class RoutingService:
         await self._leases.stop()
 
     async def ready(self) -> bool:
-        """Tell whether the database answers and every workspace is served here."""
-        if not self._started or any(loop.state is not State.SERVING for loop in self._workspaces):
+        """Tell whether the database answers and every workspace is served here.
+
+        One that a fault of ours keeps from being served does not take the whole node out.
+        """
+        waiting = (loop.state is not State.SERVING and not loop.broken for loop in self._workspaces)
+        if not self._started or any(waiting):
             return False
         try:
             await within(self._limits.commit_timeout_s, self._store.ping())

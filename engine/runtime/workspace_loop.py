@@ -85,6 +85,8 @@ class WorkspaceLoop:
         self.state = State.OPENING
         self.attempted = asyncio.Event()
         """Set once the first attempt to open has come to a result, good or bad."""
+        self.broken = False
+        """Whether a fault of ours, not the outside, keeps it from being served."""
         self._store = store
         self._loader = loader
         self._leases = leases
@@ -203,6 +205,7 @@ class WorkspaceLoop:
         except PointsmanError as error:
             self._note_failure("workspace.open_failed", error)
         except Exception as error:
+            self.broken = True
             log.exception("workspace.broken", workspace_sid=self.workspace_sid)
             self._note_failure("workspace.open_failed", error)
 
@@ -241,6 +244,7 @@ class WorkspaceLoop:
             self._drop("commit.failed", error)
         except Exception as error:
             context = error.context if isinstance(error, CoreBroken) else {}
+            self.broken = True
             log.exception("workspace.broken", **{**context, "workspace_sid": self.workspace_sid})
             self._drop("workspace.dropped", error)
         else:
@@ -287,7 +291,7 @@ class WorkspaceLoop:
             self._measure.committed(core, batch.changes, len(batch.envelopes), took_s)
         else:
             await asyncio.sleep(0)
-        self._failures = 0
+        self._failures, self.broken = 0, False
         envelopes = batch.envelopes
         batch.settle()
         log_committed(core.workspace, batch.changes, envelopes)

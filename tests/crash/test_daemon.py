@@ -9,6 +9,7 @@ import urllib.request
 from base64 import b64encode
 from pathlib import Path
 
+from engine.storage.embedded import EmbeddedPostgres
 from tests.crash.load import load_on
 from tests.support.daemon import DaemonProcess
 from tests.support.fixtures import StartDaemon
@@ -80,6 +81,21 @@ def test_a_database_that_never_answers_is_one_clear_line_and_exit_1(start_daemon
     )
     assert daemon.wait() == 1
     assert "pointsman: the database does not answer" in daemon.log()
+    assert "Traceback" not in daemon.log()
+
+
+def test_a_database_that_refuses_us_ends_the_start_at_once(
+    postgres: EmbeddedPostgres, start_daemon: StartDaemon
+) -> None:
+    daemon = start_daemon(wait=False, database_url=postgres.dsn_of("no_such_database"))
+    assert daemon.wait(10) == 1
+    assert "no_such_database" in daemon.log()
+    assert "Traceback" not in daemon.log()
+
+
+def test_a_dsn_that_cannot_be_read_is_a_wrong_setting(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon(wait=False, database_url="postgresql://localhost:none/x")
+    assert daemon.wait(10) == 2
     assert "Traceback" not in daemon.log()
 
 

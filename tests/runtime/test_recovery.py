@@ -119,6 +119,7 @@ async def test_a_core_that_breaks_stops_its_workspace_only_and_is_loaded_again(
     with pytest.raises(Unavailable):
         await node.task(broken)
     await node.task(sound)
+    assert await node.service.ready()
     await node.serving(broken)
     assert await live_tasks(node, broken) == [kept.sid]
     await node.task(broken)

@@ -84,7 +84,11 @@ class DaemonProcess:
                 self._command(), cwd=self.directory, env=self._environment(), stdout=log, stderr=log
             )
         if wait:
-            self.wait_until_ready()
+            try:
+                self.wait_until_ready()
+            except BaseException:
+                self.close()
+                raise
         return self
 
     def wait_until_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
