@@ -104,7 +104,8 @@ class Daemon:
         tokens = await load_tokens(settings, accounts)
         service = await self._start_routing(database, tokens)
         self._start_housekeeping(database)
-        await self._listen(service, Reads(database), tokens)
+        reads = Reads(database, finished_task_retention_s=settings.routing.finished_task_retention_s)
+        await self._listen(service, reads, tokens)
         log.info(
             "server.listening",
             host=settings.server.host,
@@ -174,6 +175,8 @@ class Daemon:
             shutdown_timeout=server.shutdown_drain_s,
             max_line_size=server.header_bytes_max,
             max_field_size=server.header_bytes_max,
+            # A compressed body is refused by the API; left to aiohttp, garbage would reset the connection.
+            auto_decompress=False,
         )
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
