@@ -93,6 +93,10 @@ class Reference:
         found: Thing = self.w[kind][sid]
         return found
 
+    def has_reason(self, task: str) -> bool:
+        """Whether the behaviour reference gives the words of the task's reason."""
+        return task in self.w["tasks"] and self.w["tasks"][task]["reason"] is not None
+
     def note(self, event: str, sid: str) -> None:
         self.log.append((event, sid))
 
@@ -197,7 +201,8 @@ class Reference:
         channel = self.channel(sid)
         if channel["name"] in BUILT_IN_CHANNELS:
             raise Refusal("built in")
-        if any(task["channel"] == channel["sid"] for task in self.open_tasks()):
+        held = [r for r in self.w["reservations"].values() if r["status"] in OPEN]
+        if any(thing["channel"] == channel["sid"] for thing in (*self.open_tasks(), *held)):
             raise Refusal("a task is on it")
         del self.w["channels"][channel["sid"]]
         for worker in self.w["workers"].values():
@@ -269,7 +274,8 @@ class Reference:
     def delete_task_queue(self, now: int, *, sid: str) -> None:
         self.get("queues", sid)
         configurations = [w["configuration"] for w in self.w["workflows"].values()]
-        configurations += [t["configuration"] for t in self.open_tasks() if t["configuration"]]
+        unassigned = [t for t in self.open_tasks() if t["status"] in ("pending", "reserved")]
+        configurations += [task["configuration"] for task in unassigned if task["configuration"]]
         if any(sid in configuration["queues"] for configuration in configurations):
             raise Refusal("a workflow names it")
         if any(sid in (task["queue"], task["routing_target"]) for task in self.open_tasks()):
@@ -462,6 +468,7 @@ class Reference:
             workflow=workflow["sid"] if workflow else None,
             configuration=workflow["configuration"] if workflow and by_filters else None,
             queue=None,
+            queue_entered_at=None,
             routing_target=routing_target,
             ignore_capacity=to_worker if ignore_capacity is None else ignore_capacity,
             virtual_start_at=now if virtual_start_ms is None else virtual_start_ms,
@@ -482,7 +489,7 @@ class Reference:
         if by_filters:
             self.enter_workflow(task, now)
         elif straight_to_queue is not None:
-            self.enter_queue(task, straight_to_queue)
+            self.enter_queue(task, straight_to_queue, now)
 
     def workflow_of(self, sid: str | None, needed: bool) -> Thing | None:
         workflows = self.w["workflows"]
@@ -684,7 +691,7 @@ class Reference:
             return
         task["status"] = "pending"
         if task["rounds"] >= self.assignment_count_max:
-            self.cancel(task, "Max assignment count exceeded", now)
+            self.cancel(task, None, now)
             return
         self.walk_again(task, now)
         self.leave_past_steps(task, now)
@@ -727,7 +734,7 @@ class Reference:
 
     def enter_filter(self, task: Thing, index: int, now: int) -> None:
         task["filter"] = index
-        self.enter_step(task, 0, now)
+        self.enter_step(task, 0, now, now)
 
     def targets(self, task: Thing) -> list[Thing]:
         configuration = task["configuration"]
@@ -739,7 +746,7 @@ class Reference:
     def target(self, task: Thing) -> Thing | None:
         return self.targets(task)[task["step"]] if task["configuration"] else None
 
-    def enter_step(self, task: Thing, step: int, base: int) -> None:
+    def enter_step(self, task: Thing, step: int, base: int, now: int) -> None:
         """`base` is where this step's timeout counts from (OQ-3)."""
         task["step"] = step
         target = self.targets(task)[step]
@@ -748,15 +755,15 @@ class Reference:
         task["entered"] = None if target["skip_if"] is None else task["entered"] or task["step_set"]
         if target["priority"] is not None:
             task["priority"] = target["priority"]
-        self.enter_queue(task, target["queue"])
+        self.enter_queue(task, target["queue"], now)
         self.note("workflow.target-matched", task["sid"])
 
-    def enter_queue(self, task: Thing, queue: str) -> None:
+    def enter_queue(self, task: Thing, queue: str, now: int) -> None:
         if task["queue"] == queue:
             return
         if task["queue"] is not None:
             self.note("task-queue.moved", task["sid"])
-        task["queue"] = queue
+        task["queue"], task["queue_entered_at"] = queue, now
         self.note("task-queue.entered", task["sid"])
 
     def step_is_over(self, task: Thing, now: int) -> bool:
@@ -771,7 +778,7 @@ class Reference:
         """Next target, counting on from the passed deadline; else the next matching filter; else out."""
         self.note("task-queue.timeout", task["sid"])
         if task["step"] + 1 < len(self.targets(task)):
-            self.enter_step(task, task["step"] + 1, task["deadline"])
+            self.enter_step(task, task["step"] + 1, task["deadline"], now)
             return
         below = self.first_matching_filter(task, task["filter"] + 1, now)
         if below is not None:
@@ -782,7 +789,7 @@ class Reference:
     def skip_step(self, task: Thing, now: int) -> None:
         """Next target from now on; else the next matching filter; else the default filter; else out."""
         if task["step"] + 1 < len(self.targets(task)):
-            self.enter_step(task, task["step"] + 1, now)
+            self.enter_step(task, task["step"] + 1, now, now)
             return
         below = None
         if task["filter"] != IN_DEFAULT_FILTER:
@@ -815,13 +822,16 @@ class Reference:
         return timers
 
     def next_moment(self, now: int) -> int | None:
-        """When something must happen next by itself: a timer, or an offer after a pause."""
+        """When something must happen next by itself: a timer, an offer after a pause or at a time of day."""
         moments = [timer[0] for timer in self.timers()]
         for task in self.waiting():
             for worker in self.w["workers"].values():
                 until = task["refusals"].get(worker["sid"], (0, 0))[1]
                 if until > now and self.is_offerable(task, worker, until):
                     moments.append(until)
+                next_minute = (now // 60_000 + 1) * 60_000
+                if self.is_offerable(task, worker, next_minute):
+                    moments.append(next_minute)
         return min(moments, default=None)
 
     def advance(self, now: int) -> None:
@@ -836,6 +846,15 @@ class Reference:
                 self.remove(thing, "task.system-deleted")
             else:
                 self.end_unaccepted(thing, "timeout", now, self.w["timeout_activity"])
+
+    def restart(self) -> None:
+        """Refusals are forgiven; timers are set anew: those of the tasks, then those of the offers."""
+        for task in self.w["tasks"].values():
+            task["refusals"].clear()
+            for timer in ("ttl_set", "step_set", "assigned_set"):
+                task[timer] = self.timer()
+        for reservation in self.w["reservations"].values():
+            reservation["timer_set"] = self.timer()
 
     # Matching
 

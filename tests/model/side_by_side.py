@@ -60,8 +60,7 @@ class Store:
         for kind in Kind:
             for sid, entity in getattr(changes, kind.value, {}).items():
                 self.rows[kind][sid] = bare(kind, entity)
-        for workflow in changes.workflows.values():
-            self.configurations[workflow.sid, workflow.configuration_version] = workflow.configuration
+        self.configurations |= changes.configurations
         for kind, sid in changes.removed:
             self.remove(kind, sid)
         self.callbacks |= {callback.reservation_sid: callback for callback in changes.callbacks}
@@ -219,8 +218,7 @@ class SideBySide:
         self.core = WorkspaceCore.load(
             self.store.load_rows(), new_sid=self.mint, now_ms=self.now, limits=self.limits
         )
-        for task in self.reference.w["tasks"].values():
-            task["refusals"].clear()
+        self.reference.restart()
         self.batch(None)
 
     # Comparison
@@ -245,6 +243,8 @@ class SideBySide:
                 priority=task.priority,
                 **position(task.status, task.filter_index, task.target_index, task.step_deadline_ms),
                 rounds=task.assignment_count,
+                entered=task.task_queue_entered_ms,
+                reason=task.reason if self.reference.has_reason(task.sid) else None,
             )
             for task in sorted(rows[Kind.TASK].values(), key=lambda task: task.sequence)
         ]
@@ -276,6 +276,8 @@ class SideBySide:
                 priority=task["priority"],
                 **position(task["status"], task["filter"], task["step"], task["deadline"]),
                 rounds=task["rounds"],
+                entered=task["queue_entered_at"],
+                reason=task["reason"],
             )
             for task in w["tasks"].values()
         ]

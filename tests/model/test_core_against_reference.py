@@ -12,12 +12,19 @@ from engine.routing.commands import (
     AssignmentCallbackFailed,
     AssignmentInstructed,
     Command,
+    CreateActivity,
     CreateTask,
+    CreateTaskChannel,
     CreateTaskQueue,
     CreateWorker,
     CreateWorkflow,
+    DeleteActivity,
     DeleteTask,
+    DeleteTaskChannel,
+    DeleteTaskQueue,
     DeleteWorker,
+    DeleteWorkflow,
+    UpdateActivity,
     UpdateReservation,
     UpdateTask,
     UpdateTaskChannel,
@@ -50,6 +57,8 @@ WORKFLOWS = tuple(f"WW{number:032x}" for number in range(1, 3))
 OFFLINE = f"WA{1:032x}"
 AVAILABLE = f"WA{2:032x}"
 UNAVAILABLE = f"WA{3:032x}"
+BREAK = f"WA{77:032x}"
+FAX = f"TC{77:032x}"
 NOBODY = f"WK{99:032x}"
 
 pauses_ms = st.sampled_from((None, None, 0, 0, 0, 0, 1, 500, 1_000, 1_000, 2_000, 3_000, 5_000))
@@ -72,7 +81,7 @@ unset = st.just(UNSET)
 task_descriptions = st.fixed_dictionaries(
     {
         "attributes": attributes,
-        "task_channel": st.sampled_from((None, *CHANNELS)),
+        "task_channel": st.sampled_from((None, None, *CHANNELS, *CHANNELS, "fax")),
         "priority": optional(st.integers(0, 2)),
         "timeout_s": st.sampled_from((86_400, 86_400, 86_400, 3, 20)),
         "age_ms": st.sampled_from((None, None, 1, 10_000)),
@@ -172,16 +181,30 @@ class CoreAgainstReference(RuleBasedStateMachine):
         parts=task_descriptions,
         to=st.sampled_from((*WORKERS[:TEAM_SIZE], *QUEUES, *WORKFLOWS, NOBODY)),
         ignore_capacity=st.sampled_from((None, None, False)),
+        workflow=st.sampled_from((None, *WORKFLOWS)),
     )
     def create_task_with_a_routing_target(
-        self, *, pause: int | None, parts: dict[str, Any], to: str, ignore_capacity: bool | None
+        self,
+        *,
+        pause: int | None,
+        parts: dict[str, Any],
+        to: str,
+        ignore_capacity: bool | None,
+        workflow: str | None,
     ) -> None:
-        workflow = to if to.startswith("WW") else WORKFLOWS[0]
+        workflow = to if to.startswith("WW") else workflow
         self.create(pause, parts, workflow_sid=workflow, routing_target=to, ignore_capacity=ignore_capacity)
 
-    @rule(pause=pauses_ms, parts=task_descriptions, queue=queues)
-    def create_task_in_a_queue(self, *, pause: int | None, parts: dict[str, Any], queue: str) -> None:
-        self.create(pause, parts, workflow_sid=WORKFLOWS[0], task_queue_sid=queue)
+    @rule(
+        pause=pauses_ms,
+        parts=task_descriptions,
+        queue=optional(queues),
+        workflow=st.sampled_from((None, *WORKFLOWS)),
+    )
+    def create_task_in_a_queue(
+        self, *, pause: int | None, parts: dict[str, Any], queue: str | None, workflow: str | None
+    ) -> None:
+        self.create(pause, parts, workflow_sid=workflow, task_queue_sid=queue)
 
     def create(self, pause: int | None, parts: dict[str, Any], **route: Any) -> None:
         age_ms = parts.pop("age_ms")
@@ -403,6 +426,28 @@ class CoreAgainstReference(RuleBasedStateMachine):
     )
     def reconfigure(self, *, pause: int | None, command: Command) -> None:
         self.do(command, pause)
+
+    @rule(
+        pause=pauses_ms,
+        command=st.one_of(
+            st.builds(CreateActivity, st.just(BREAK), st.just("Break"), st.booleans()),
+            st.builds(
+                UpdateActivity, st.sampled_from((AVAILABLE, BREAK)), st.sampled_from(("Here", "Available"))
+            ),
+            st.builds(DeleteActivity, st.sampled_from((BREAK, BREAK, UNAVAILABLE))),
+            st.builds(UpdateWorker, st.sampled_from(WORKERS[:TEAM_SIZE]), activity_sid=st.just(BREAK)),
+            st.builds(CreateTaskChannel, st.just(FAX), st.just("Fax"), st.just("fax"), st.booleans()),
+            st.builds(DeleteTaskChannel, st.sampled_from(("fax", "fax", "voice"))),
+            st.builds(DeleteTaskQueue, queues),
+            st.builds(DeleteWorkflow, st.just(WORKFLOWS[1])),
+        ),
+    )
+    def add_or_remove(self, *, pause: int | None, command: Any) -> None:
+        """Things that come and go under one SID, though never in one batch: no SID is given twice."""
+        is_there = any(command.sid in self.worlds.reference.w[kind] for kind in ("activities", "channels"))
+        creates = isinstance(command, CreateActivity | CreateTaskChannel)
+        if not self.worlds.batch_is_open and not (creates and is_there):
+            self.do(command, pause or 0)
 
 
 TestCoreAgainstReference = CoreAgainstReference.TestCase

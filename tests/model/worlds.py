@@ -18,6 +18,9 @@ TARGET_WORKERS = (
     "level == 2 OR friendly_name == 'w1'",
     "activity_name == 'Available'",
     "kinds HAS 'b' AND NOT level == 3",
+    "rank == 1",
+    "level == 1 AND kinds HAS 'a'",
+    "friendly_name IN ['w1', 'w3'] AND (level == 0 OR rank == 'first')",
 )
 FILTERS = (
     "1==1",
@@ -30,6 +33,7 @@ FILTERS = (
     "level >= 2",
     "kind == null OR level IN [1, 3]",
     "tags HAS 'x'",
+    "taskrouter.currentMin > 13",
     "1 == 2",
 )
 TARGETS = (
@@ -43,6 +47,10 @@ TARGETS = (
     "worker.channel.default.assigned_tasks == 0",
     "worker.channel.voice.available_capacity_percentage > 49",
     "worker.friendly_name NOT IN task.avoid",
+    "worker.friendly_name = task.agent_name AND worker.level != task.level",
+    "worker.level == task.level AND worker.kinds HAS task.kind",
+    "worker.rank == task.level",
+    "taskrouter.currentTime >= 2214 OR worker.level == 3",
     "(task.kind == 'a' AND worker.level >= 2) OR (task.kind == 'b' AND worker.level <= 2)",
 )
 SKIPS = (
@@ -85,7 +93,7 @@ def worker_attributes() -> st.SearchStrategy[str]:
         {
             "level": mostly(st.integers(0, 3)),
             "kinds": mostly(st.lists(st.sampled_from(KINDS), max_size=2, unique=True)),
-            "rank": optional(st.integers(0, 2) | st.just("first")),
+            "rank": optional(st.sampled_from((0, 1, 1, 2, 1.0, True, "first"))),
         }
     ).map(lambda fields: json.dumps(present(fields)))
 
