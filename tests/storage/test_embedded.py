@@ -223,6 +223,15 @@ def test_a_directory_only_root_may_enter_is_opened_for_the_account(state_dir: Pa
         assert state_dir.stat().st_mode & 0o777 == 0o711
 
 
+def test_only_what_is_ours_is_opened(state_dir: Path) -> None:
+    stranger = server_binaries.Account("somebody", 12345, 12345)
+    data_dir = state_dir / "data_dir"
+    data_dir.mkdir(mode=0o700)
+    (data_dir / "postgres").mkdir(mode=0o700)
+    StateDirectory(data_dir / "postgres", stranger, ours=data_dir)._let_account_enter()
+    assert data_dir.stat().st_mode & 0o777 == (data_dir / "postgres").stat().st_mode & 0o777 == 0o711
+
+
 def test_the_server_never_runs_as_root(server: EmbeddedPostgres, state_dir: Path) -> None:
     data = state_dir / "data"
     runs_as = (data / "postmaster.pid").stat().st_uid
