@@ -7,6 +7,16 @@ from engine.routing.state import WorkspaceState
 
 
 @dataclass(slots=True)
+class Choice:
+    """What the matcher chose from when it began a task's last round, for explanations."""
+
+    ready: int
+    """How many workers the task could be offered to."""
+    idle_since_ms: dict[str, int | None]
+    """The chosen workers, best first, with the time of the reservation before; None for never."""
+
+
+@dataclass(slots=True)
 class Board:
     """One workspace: its entities, who may take what, and the tasks whose skip_if is still to be asked."""
 
@@ -14,3 +24,5 @@ class Board:
     eligibility: Eligibility
     entered: dict[str, None] = field(default_factory=dict)
     """Tasks that entered a step with skip_if and wait for one pass of the matcher, in order of entry."""
+    choices: dict[str, Choice] = field(default_factory=dict)
+    """By the SID of an open task that was offered. Not stored: a restart forgets."""

@@ -52,6 +52,13 @@ class Demand:
     named: Named | None = None
     ignores_capacity: bool = False
 
+    def admits(self, worker: Worker) -> bool:
+        """Tell whether the demand names this worker, or nobody in particular."""
+        if self.named is None:
+            return True
+        known_by, value = self.named
+        return (worker.sid if known_by is KnownBy.SID else worker.friendly_name) == value
+
     def key(self) -> ClassKey:
         """Return what tells classes apart."""
         return (
@@ -336,10 +343,8 @@ class Eligibility:
         """Evaluate afresh whether `worker` meets `demand`, capacity and activity aside."""
         if demand.queue_sid is not None and worker.sid not in self.members(demand.queue_sid):
             return False
-        if demand.named is not None:
-            known_by, value = demand.named
-            if (worker.sid if known_by is KnownBy.SID else worker.friendly_name) != value:
-                return False
+        if demand.named is not None and not demand.admits(worker):
+            return False
         return demand.residual is None or demand.residual.evaluate(worker.environment)
 
     def _set_eligible(self, class_: EligibilityClass, worker: Worker) -> None:

@@ -238,10 +238,19 @@ class Task:
 
 @dataclass(slots=True)
 class Refusal:
-    """Back-off of one task towards one worker (behaviour: OQ-5). Not stored: a restart forgives."""
+    """Back-off of one task towards one worker (behaviour: OQ-5). Not stored: a restart forgives.
+
+    `ended_ms` and `status` tell when and how the worker's last reservation of the task ended.
+    """
 
     count: int
     until_ms: int
+    ended_ms: int
+    status: ReservationStatus
+
+    def holds(self, now_ms: int) -> bool:
+        """Tell whether the task is not to be offered to the worker yet."""
+        return self.until_ms > now_ms
 
 
 DEFAULT_FILTER = -1

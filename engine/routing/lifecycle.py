@@ -70,6 +70,7 @@ def forget_task(board: Board, task: Task) -> None:
     """Drop a task from memory; its row stays."""
     for what in (*_TASK_DEADLINES, Due.FINISHED_EVICTION):
         board.state.deadlines.cancel(what, task.sid)
+    board.choices.pop(task.sid, None)
     del board.state.tasks[task.sid]
 
 

@@ -12,7 +12,7 @@ is parked; the next one of its class gets its turn.
 
 import heapq
 
-from engine.routing.board import Board
+from engine.routing.board import Board, Choice
 from engine.routing.deadlines import Due
 from engine.routing.effects import RoutingWarning
 from engine.routing.eligibility import EligibilityClass
@@ -53,6 +53,7 @@ def _pass(board: Board, now_ms: int, limit: int) -> int:
         task = board.state.tasks[head[1]]
         workers = choose_workers(board, class_, task, now_ms)
         if workers:
+            _note_choice(board, class_, task, workers, now_ms)
             start_round(board, task, workers, now_ms)
         else:
             _park(board, class_, task, now_ms)
@@ -81,14 +82,32 @@ def choose_workers(board: Board, class_: EligibilityClass, task: Task, now_ms: i
     state = board.state
     queue = state.task_queues.get(class_.demand.queue_sid or "")
     count = queue.max_reserved_workers if queue else 1
-    refusals = {sid for sid, refusal in task.refusals.items() if refusal.until_ms > now_ms}
-    ready = class_.ready - refusals if refusals else class_.ready
+    ready = offerable(class_, task, now_ms)
     if not ready:
         return []
     ordered = _in_given_order(board, class_, task, ready, count) if class_.demand.order_by else None
     if ordered is None:
         ordered = _longest_idle(board, class_, ready, count)
     return [state.workers[sid] for sid in ordered]
+
+
+def offerable(class_: EligibilityClass, task: Task, now_ms: int) -> set[str]:
+    """Return the SIDs of the workers that a waiting task can be offered to now."""
+    if not task.refusals:
+        return class_.ready
+    return class_.ready - {sid for sid, refusal in task.refusals.items() if refusal.holds(now_ms)}
+
+
+def _note_choice(
+    board: Board, class_: EligibilityClass, task: Task, workers: list[Worker], now_ms: int
+) -> None:
+    channel_sid = class_.demand.channel_sid
+    own_line = board.state.task_channels[channel_sid].channel_optimized_routing
+    idle_since_ms = {
+        worker.sid: (worker.channels[channel_sid] if own_line else worker).last_reserved_ms
+        for worker in workers
+    }
+    board.choices[task.sid] = Choice(len(offerable(class_, task, now_ms)), idle_since_ms)
 
 
 def _in_given_order(
@@ -133,7 +152,7 @@ def _park(board: Board, class_: EligibilityClass, task: Task, now_ms: int) -> No
     until_ms = min(
         refusal.until_ms
         for sid, refusal in task.refusals.items()
-        if sid in class_.ready and refusal.until_ms > now_ms
+        if sid in class_.ready and refusal.holds(now_ms)
     )
     board.eligibility.park_task(task)
     board.state.deadlines.set(Due.OFFER_AGAIN, task.sid, until_ms)

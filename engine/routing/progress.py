@@ -109,6 +109,8 @@ def should_skip(board: Board, task: Task) -> bool:
 def wait(board: Board, task: Task, now_ms: int, *, entering: bool = False) -> None:
     """Let a pending task wait for its step's workers; `entering` puts the skip_if question."""
     target = target_of(board, task)
+    if target is not None and target.known_by is not None:
+        _check_known_worker(board, task, target)
     board.eligibility.add_task(task, demand_of(board, task, target, now_ms))
     board.state.put_task(task)
     deadlines = board.state.deadlines
@@ -150,7 +152,7 @@ def demand_of(board: Board, task: Task, target: Target | None, now_ms: int) -> D
         queue_sid=target.queue_sid,
         residual=_bind(board, target, task, now_ms),
         order_by=target.order_by,
-        named=_known_worker(board, task, target),
+        named=_known_worker(task, target),
     )
 
 
@@ -173,21 +175,26 @@ def _bind(board: Board, target: Target, task: Task, now_ms: int) -> Expression |
     return bound
 
 
-def _known_worker(board: Board, task: Task, target: Target) -> Named | None:
+def _known_worker(task: Task, target: Target) -> Named | None:
     if target.known_by is None:
         return None
+    value = value_at(task.values, target.known_worker_path)
+    return target.known_by, value if isinstance(value, str) else None
+
+
+def _check_known_worker(board: Board, task: Task, target: Target) -> None:
+    assert target.known_by is not None
     value = value_at(task.values, target.known_worker_path)
     if not isinstance(value, str):
         if not _is_json_null(task, target.known_worker_path):
             _warn_known_worker(board, task, 40154, "the attribute is missing or not text")
-        return target.known_by, None
+        return
     worker = board.state.named_worker(target.known_by, value)
     if worker is None:
         code = 40155 if target.known_by is KnownBy.SID and value.startswith("WK") else 40154
         _warn_known_worker(board, task, code, f"there is no worker {value!r} in this workspace")
     elif worker.sid not in board.eligibility.members(target.queue_sid):
         _warn_known_worker(board, task, 40152, f"worker {worker.sid} is not in queue {target.queue_sid}")
-    return target.known_by, value
 
 
 def _is_json_null(task: Task, path: tuple[str | int, ...]) -> bool:

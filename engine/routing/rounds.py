@@ -62,7 +62,7 @@ def refuse(
     task = board.state.tasks[reservation.task_sid]
     worker = board.state.workers[reservation.worker_sid]
     set_status(board, reservation, status, now_ms)
-    _back_off(board, task, worker.sid, now_ms)
+    _back_off(board, task, worker.sid, status, now_ms)
     if activity_sid is not None:
         move_worker(board, worker, activity_sid, now_ms)
     end_round_if_over(board, task, now_ms)
@@ -81,10 +81,10 @@ def end_round_if_over(board: Board, task: Task, now_ms: int) -> None:
     reevaluate(board, task, now_ms)
 
 
-def _back_off(board: Board, task: Task, worker_sid: str, now_ms: int) -> None:
+def _back_off(board: Board, task: Task, worker_sid: str, status: ReservationStatus, now_ms: int) -> None:
     limits = board.state.limits
     earlier = task.refusals.get(worker_sid)
     count = earlier.count + 1 if earlier else 1
     # 2^20 base steps exceed any sensible maximum; the bound keeps the number small.
     wait_ms = min(limits.refusal_backoff_base_ms << min(count - 1, 20), limits.refusal_backoff_max_ms)
-    task.refusals[worker_sid] = Refusal(count, now_ms + wait_ms)
+    task.refusals[worker_sid] = Refusal(count, now_ms + wait_ms, now_ms, status)

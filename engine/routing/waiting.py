@@ -56,6 +56,10 @@ class WaitingLine:
             heapq.heappop(heap)
         return None
 
+    def before(self, key: OrderKey) -> int:
+        """Count the tasks whose place is before `key`; looks at all of them."""
+        return sum(1 for other in self._keys.values() if other < key)
+
     def sids(self) -> list[str]:
         """Return all tasks in order; for explanations and checks, not for matching."""
         return [sid for sid, _ in sorted(self._keys.items(), key=lambda item: item[1])]
