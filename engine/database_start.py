@@ -70,4 +70,5 @@ async def open_pools(dsn: str, settings: DatabaseSettings) -> Database:
         read_connections=settings.read_connections_max,
         connect_timeout_s=settings.connect_timeout_s,
         statement_timeout_s=settings.statement_timeout_s,
+        acquire_timeout_s=settings.acquire_timeout_s,
     )

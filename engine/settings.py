@@ -90,8 +90,8 @@ class ServerSettings(_Section):
     """Port to listen on; 0 takes any free one."""
     public_url: Annotated[str, AfterValidator(_base_url)] = ""
     """Base of the URLs in answers; empty takes scheme and host of each request."""
-    trust_forwarded: bool = False
-    """Believe X-Forwarded-Proto and X-Forwarded-Host; only behind a proxy that sets them."""
+    trust_forwarded: bool = True
+    """Take scheme and host from X-Forwarded-Proto and X-Forwarded-Host; they only shape URLs in answers."""
     request_bytes_max: Count = 4_194_304
     """Largest request body; a workflow of the largest size fits even when percent-encoded."""
     request_fields_max: Count = 1_000
