@@ -15,7 +15,15 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.model.naive_configuration import read_configuration
-from tests.model.naive_expressions import BadExpression, evaluate, look_up, parse, path_of, time_names
+from tests.model.naive_expressions import (
+    BadExpression,
+    evaluate,
+    is_number,
+    look_up,
+    parse,
+    path_of,
+    time_names,
+)
 
 Thing = dict[str, Any]
 
@@ -987,7 +995,7 @@ class Reference:
         clauses = target["order_by"] if target else []
         values = {w["sid"]: [self.order_value(w, path) for path, _ in clauses] for w in workers}
         present = [value for row in values.values() for value in row if value is not None]
-        if any(not isinstance(value, int) or isinstance(value, bool) for value in present):
+        if not all(is_number(value) and value == int(value) for value in present):
             clauses = []
 
         def rank(worker: Thing) -> tuple[Any, ...]:
