@@ -27,6 +27,7 @@ def embedded(settings: Settings) -> EmbeddedPostgres:
         database.data_dir / EMBEDDED_DIRECTORY,
         bin_dir=Path(database.bin_dir) if database.bin_dir else None,
         run_as=database.run_as or None,
+        ours=database.data_dir,
     )
 
 
