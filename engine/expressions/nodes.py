@@ -61,7 +61,7 @@ Operand: TypeAlias = Literal | Path | ListOf
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """`left operator right`; `column` is where it begins in the text, 1-based."""
+    """`left operator right`; `column` is where the operator stands in the text, 1-based."""
 
     operator: Operator
     left: Operand
