@@ -10,6 +10,7 @@ from engine.routing.effects import Kind, RoutingWarning
 from engine.routing.entities import Activity, Task, TaskChannel, TaskQueue, TaskStatus, Workflow
 from engine.routing.errors import Refused
 from engine.routing.limits import EXPRESSION_LENGTH_MAX
+from engine.routing.lint import Knowledge, first_warnings, lint_configuration, lint_target_workers
 from engine.routing.on_workers import add_worker_channel
 from engine.routing.progress import enter_workflow, is_direct
 from engine.routing.records import (
@@ -194,8 +195,9 @@ def create_task_queue(board: Board, command: c.CreateTaskQueue, now_ms: int) -> 
         date_updated_ms=now_ms,
         predicate=parse_target_workers(command.target_workers),
     )
+    warnings = first_warnings(lint_target_workers(queue.predicate, _knowledge(state)))
     add_task_queue(board, queue, now_ms)
-    return task_queue_view(state, queue)
+    return task_queue_view(state, queue, warnings)
 
 
 def update_task_queue(board: Board, command: c.UpdateTaskQueue, now_ms: int) -> TaskQueueView:
@@ -209,6 +211,9 @@ def update_task_queue(board: Board, command: c.UpdateTaskQueue, now_ms: int) -> 
     predicate = queue.predicate
     if command.target_workers is not UNSET and expression_changed:
         predicate = parse_target_workers(command.target_workers)
+    warnings: tuple[str, ...] = ()
+    if command.target_workers is not UNSET:
+        warnings = first_warnings(lint_target_workers(predicate, _knowledge(state)))
     changed = False
     for name in command.__slots__:
         value = getattr(command, name)
@@ -216,7 +221,7 @@ def update_task_queue(board: Board, command: c.UpdateTaskQueue, now_ms: int) -> 
             setattr(queue, name, value)
             changed = True
     if not changed:
-        return task_queue_view(state, queue)
+        return task_queue_view(state, queue, warnings)
     queue.predicate = predicate
     queue.date_updated_ms = now_ms
     state.changes.task_queues[queue.sid] = queue
@@ -224,7 +229,7 @@ def update_task_queue(board: Board, command: c.UpdateTaskQueue, now_ms: int) -> 
     if expression_changed:
         description = f"TaskQueue {queue.friendly_name} expression updated"
         state.record("task-queue.expression.updated", queue.sid, description, task_queue_data(queue), now_ms)
-    return task_queue_view(state, queue)
+    return task_queue_view(state, queue, warnings)
 
 
 def delete_task_queue(board: Board, command: c.DeleteTaskQueue, now_ms: int) -> None:
@@ -249,6 +254,7 @@ def create_workflow(board: Board, command: c.CreateWorkflow, now_ms: int) -> Wor
     """Create a workflow; its configuration is checked against the queues that exist."""
     state = board.state
     configuration = parse_configuration(command.configuration, state.task_queues.__contains__)
+    warnings = first_warnings(lint_configuration(configuration, _knowledge(state)))
     workflow = Workflow(
         sid=command.sid,
         friendly_name=command.friendly_name,
@@ -261,15 +267,17 @@ def create_workflow(board: Board, command: c.CreateWorkflow, now_ms: int) -> Wor
         date_updated_ms=now_ms,
     )
     add_workflow(state, workflow, configuration, now_ms)
-    return workflow_view(workflow)
+    return workflow_view(workflow, warnings)
 
 
 def update_workflow(board: Board, command: c.UpdateWorkflow, now_ms: int) -> WorkflowView:
     """Change a workflow. Waiting tasks keep their configuration unless they are to be re-evaluated."""
     state = board.state
     workflow = state.workflow(command.sid)
+    warnings: tuple[str, ...] = ()
     if command.configuration is not UNSET:
         configuration = parse_configuration(command.configuration, state.task_queues.__contains__)
+        warnings = first_warnings(lint_configuration(configuration, _knowledge(state)))
         if command.configuration != workflow.configuration:
             workflow.configuration_version += 1
         workflow.configuration = command.configuration
@@ -290,7 +298,7 @@ def update_workflow(board: Board, command: c.UpdateWorkflow, now_ms: int) -> Wor
     if command.re_evaluate_tasks:
         _start_anew(board, workflow, now_ms)
     _forget_unused_configurations(state, workflow)
-    return workflow_view(workflow)
+    return workflow_view(workflow, warnings)
 
 
 def delete_workflow(board: Board, command: c.DeleteWorkflow, now_ms: int) -> None:
@@ -357,6 +365,14 @@ def parse_target_workers(text: str) -> Expression | None:
         return parse(text, length_max=EXPRESSION_LENGTH_MAX)
     except ExpressionError as error:
         raise Refused(f"TargetWorkers: {error}") from None
+
+
+def _knowledge(state: WorkspaceState) -> Knowledge:
+    return Knowledge(
+        workers=[worker.values for worker in state.workers.values()],
+        activities={activity.sid: activity.friendly_name for activity in state.activities.values()},
+        channels=[channel.unique_name for channel in state.task_channels.values()],
+    )
 
 
 def _check_activity_name(state: WorkspaceState, name: str) -> None:

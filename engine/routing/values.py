@@ -6,7 +6,7 @@ import orjson
 
 from engine.routing.entities import TaskChannel, Worker, WorkerChannel
 
-_DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY_MS = 86_400_000
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
 
@@ -66,7 +66,7 @@ def time_values(now_ms: int) -> dict[str, Any]:
         "currentTime": hour * 100 + minute,
         "currentHour": hour,
         "currentMin": minute,
-        "dayOfWeek": _DAY_NAMES[(day + _EPOCH_WEEKDAY) % 7],
+        "dayOfWeek": DAY_NAMES[(day + _EPOCH_WEEKDAY) % 7],
     }
 
 

@@ -68,8 +68,8 @@ def task_channel_view(channel: TaskChannel) -> TaskChannelView:
     )
 
 
-def task_queue_view(state: WorkspaceState, queue: TaskQueue) -> TaskQueueView:
-    """View a queue."""
+def task_queue_view(state: WorkspaceState, queue: TaskQueue, warnings: tuple[str, ...] = ()) -> TaskQueueView:
+    """View a queue, with warnings about what was just saved."""
     return TaskQueueView(
         sid=queue.sid,
         friendly_name=queue.friendly_name,
@@ -82,11 +82,12 @@ def task_queue_view(state: WorkspaceState, queue: TaskQueue) -> TaskQueueView:
         assignment_activity_name=_activity_name(state, queue.assignment_activity_sid),
         date_created_ms=queue.date_created_ms,
         date_updated_ms=queue.date_updated_ms,
+        warnings=warnings,
     )
 
 
-def workflow_view(workflow: Workflow) -> WorkflowView:
-    """View a workflow."""
+def workflow_view(workflow: Workflow, warnings: tuple[str, ...] = ()) -> WorkflowView:
+    """View a workflow, with warnings about what was just saved."""
     return WorkflowView(
         sid=workflow.sid,
         friendly_name=workflow.friendly_name,
@@ -96,6 +97,7 @@ def workflow_view(workflow: Workflow) -> WorkflowView:
         task_reservation_timeout_s=workflow.task_reservation_timeout_s,
         date_created_ms=workflow.date_created_ms,
         date_updated_ms=workflow.date_updated_ms,
+        warnings=warnings,
     )
 
 

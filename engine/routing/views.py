@@ -67,6 +67,8 @@ class TaskQueueView:
     assignment_activity_name: str | None
     date_created_ms: int
     date_updated_ms: int
+    warnings: tuple[str, ...] = ()
+    """Probable mistakes in what was just saved; only in the answer to that command, never in rows."""
 
 
 @dataclass(slots=True)
@@ -81,6 +83,8 @@ class WorkflowView:
     task_reservation_timeout_s: int
     date_created_ms: int
     date_updated_ms: int
+    warnings: tuple[str, ...] = ()
+    """Probable mistakes in what was just saved; only in the answer to that command, never in rows."""
 
 
 @dataclass(slots=True)

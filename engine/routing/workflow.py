@@ -12,12 +12,14 @@ from typing import Any
 import orjson
 
 from engine.expressions.expression import Expression, ExpressionError, parse
+from engine.expressions.lint_rules import shown
 from engine.expressions.order_by import OrderBy, parse_order_by
 from engine.routing.entities import DEFAULT_FILTER
 from engine.routing.errors import Refused
 from engine.routing.limits import EXPRESSION_LENGTH_MAX
 
 _PRIORITY_MAX = 2**31 - 1
+_WARNINGS_MAX = 100
 
 
 class KnownBy(Enum):
@@ -246,9 +248,9 @@ class _Parser:
 
     def _note_unknown(self, path: str, item: dict[str, Any], known: set[str]) -> None:
         for key in item:
-            if key not in known:
+            if key not in known and len(self._warnings) < _WARNINGS_MAX:
                 self._warnings.append(
-                    f"{path}.{key}: unknown key, ignored; known: {', '.join(sorted(known))}"
+                    f"{path}.{shown(key)}: unknown key, ignored; known: {', '.join(sorted(known))}"
                 )
 
 

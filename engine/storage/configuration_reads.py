@@ -18,9 +18,13 @@ _TASK_CHANNELS: Listing[TaskChannelView] = Listing(
     query("select_task_channels"), mapper_of(TaskChannelView), "TC"
 )
 _TASK_QUEUES: Listing[TaskQueueView] = Listing(
-    query("select_task_queues"), mapper_of(TaskQueueView, enums={"task_order": TASK_ORDERS}), "WQ"
+    query("select_task_queues"),
+    mapper_of(TaskQueueView, derived=("warnings",), enums={"task_order": TASK_ORDERS}),
+    "WQ",
 )
-_WORKFLOWS: Listing[WorkflowView] = Listing(query("select_workflows"), mapper_of(WorkflowView), "WW")
+_WORKFLOWS: Listing[WorkflowView] = Listing(
+    query("select_workflows"), mapper_of(WorkflowView, derived=("warnings",)), "WW"
+)
 
 _WORKSPACE_ORDER = order_of(sid_key("w.workspace_sid"))
 _ACTIVITY_ORDER = order_of(sid_key("a.sid"))
