@@ -249,6 +249,19 @@ class AdoptFinishedTask:
 
 
 @dataclass(slots=True, frozen=True)
+class ExplainTask:
+    """→ TaskExplanation of a task in memory. Changes nothing.
+
+    At most `size` workers by SID are spelled out: those after `after`, or before `before`, both worker SIDs.
+    """
+
+    sid: str
+    size: int = 50
+    after: str | None = None
+    before: str | None = None
+
+
+@dataclass(slots=True, frozen=True)
 class UpdateReservation:
     """→ ReservationView. Exactly one of task_sid and worker_sid is the route it was addressed by.
 
@@ -307,6 +320,7 @@ Command = (
     | UpdateTask
     | DeleteTask
     | AdoptFinishedTask
+    | ExplainTask
     | UpdateReservation
     | AssignmentInstructed
     | AssignmentCallbackFailed

@@ -12,13 +12,14 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.routing import commands as c
-from engine.routing import matching, on_configuration, on_reservations, on_tasks, on_workers
+from engine.routing import explain, matching, on_configuration, on_reservations, on_tasks, on_workers
 from engine.routing.board import Board
 from engine.routing.bootstrap import new_board
 from engine.routing.deadlines import Due
 from engine.routing.effects import Changes, Kind
 from engine.routing.entities import TaskOrder, TaskStatus, Workspace
 from engine.routing.errors import Refused
+from engine.routing.explain_views import TaskExplanation
 from engine.routing.lifecycle import forget_task
 from engine.routing.limits import RoutingLimits
 from engine.routing.loading import load_board
@@ -51,6 +52,7 @@ _HANDLERS: dict[type, Handler] = {
     c.UpdateTask: on_tasks.update_task,
     c.DeleteTask: on_tasks.remove_task,
     c.AdoptFinishedTask: on_tasks.adopt_task,
+    c.ExplainTask: explain.explain_task,
     c.UpdateReservation: on_reservations.update_reservation,
     c.AssignmentInstructed: on_reservations.follow_instruction,
     c.AssignmentCallbackFailed: on_reservations.fail_callback,
@@ -174,6 +176,22 @@ class WorkspaceCore:
     def view(self) -> WorkspaceView:
         """View the workspace."""
         return workspace_view(self.board.state)
+
+    def explain(
+        self,
+        task_sid: str,
+        now_ms: int,
+        *,
+        size: int = 50,
+        after: str | None = None,
+        before: str | None = None,
+    ) -> TaskExplanation:
+        """Tell why a task waits or who has it, without changing anything.
+
+        `size`, `after` and `before` choose the workers that are spelled out (`commands.ExplainTask`).
+        Raises NotFound for a task that is not in memory.
+        """
+        return explain.explain_task(self.board, c.ExplainTask(task_sid, size, after, before), now_ms)
 
     def counts(self) -> dict[str, int]:
         """Count the open tasks by status."""
