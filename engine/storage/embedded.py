@@ -116,14 +116,15 @@ class EmbeddedPostgres:
             process.signal(number)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.exited(), patience_s)
-                return
+                break
+        self._state.close()
 
     def _prepare(self) -> None:
         account = account_to_run_as(self._run_as)
         self._state = StateDirectory(self._state_dir, account, self._ours)
         self._state.prepare()
         self._bin_dir = reachable_bin_dir(
-            find_bin_dir(self._bin_setting), self._state_dir, account, self._environment
+            find_bin_dir(self._bin_setting), self._state.binaries_dir, account, self._environment
         )
 
     async def _start_or_join(self) -> None:

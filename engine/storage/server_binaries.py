@@ -10,7 +10,7 @@ import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -93,19 +93,22 @@ def account_to_run_as(setting: str | None) -> Account | None:
 
 
 def reachable_bin_dir(
-    bin_dir: Path, state_dir: Path, account: Account | None, environment: Mapping[str, str]
+    bin_dir: Path,
+    copies: Callable[[], Path],
+    account: Account | None,
+    environment: Mapping[str, str],
 ) -> Path:
     """Return a directory of the same binaries that `account` can run.
 
     A virtual environment under a private home is closed to it: the binaries (31 MB) are then copied into the
-    state directory, once per version. Raises DatabaseStartError when the server does not run at all.
+    directory that `copies` returns, once per version. Raises DatabaseStartError when the server does not run.
     """
     problem = _try_server(bin_dir, account, environment)
     if problem is None:
         return bin_dir
     if account is None:
         raise DatabaseStartError(f"{bin_dir / 'postgres'} does not run: {problem}")
-    copy = _copy(bin_dir, state_dir, server_version(bin_dir, environment))
+    copy = _copy(bin_dir, copies(), server_version(bin_dir, environment))
     problem = _try_server(copy, account, environment)
     if problem is not None:
         raise DatabaseStartError(f"{copy / 'postgres'} does not run as {account.name}: {problem}")
@@ -124,10 +127,14 @@ def server_version(bin_dir: Path, environment: Mapping[str, str]) -> str:
 
 
 def run_tool(
-    command: Sequence[str | Path], account: Account | None, environment: Mapping[str, str]
+    command: Sequence[str | Path],
+    account: Account | None,
+    environment: Mapping[str, str],
+    inherited: tuple[int, ...] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Run one of the server's programs to its end, as `account`. Raises OSError when it cannot be started."""
-    return _run_quietly(command, env=environment, **(account.process_options() if account else {}))
+    options = account.process_options() if account else {}
+    return _run_quietly(command, env=environment, pass_fds=inherited, **options)
 
 
 def _in_wheel() -> list[Path]:

@@ -5,10 +5,15 @@ tied to the thread that forks, so it runs on the thread that lives as long as th
 
 The lock is an flock that every postgres process inherits: it is free only when none of an earlier server's
 processes is left, zombies and recycled pids notwithstanding. Who holds it may remove `postmaster.pid`.
+
+A daemon started as root may keep its data where the account that runs PostgreSQL cannot get to by path (below
+/root, or in somebody's private temporary directory). On Linux the account then gets the state directory as an
+open descriptor and names its files through it, `/proc/self/fd/N/data`: no mode outside our directory changes.
 """
 
 import asyncio
 import concurrent.futures
+import contextlib
 import ctypes
 import fcntl
 import hashlib
@@ -74,7 +79,10 @@ class StateDirectory:
         self.ours = ours or path
         self.data = path / "data"
         self.log = path / "postgres.log"
-        self.socket_dir = self._socket_dir()
+        self.socket_dir = path / "run"
+        """Where the socket is; known once prepared."""
+        self.inherited: tuple[int, ...] = ()
+        """Descriptors that the account's processes must inherit to find the directory."""
 
     def prepare(self) -> None:
         """Make the directories, with their owners and modes.
@@ -84,9 +92,26 @@ class StateDirectory:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._let_account_enter()
+            self.socket_dir = self._socket_dir()
             self._private_dir(self.socket_dir)
         except OSError as error:
             raise DatabaseStartError(f"the data directory {self.path} cannot be used: {error}") from error
+
+    def seen(self, path: Path) -> Path:
+        """Return the path by which the processes of the account find one of our files."""
+        if not self.inherited:
+            return path
+        return Path(f"/proc/self/fd/{self.inherited[0]}") / path.relative_to(self.path)
+
+    def binaries_dir(self) -> Path:
+        """Return where a copy of the server's programs can be kept so that the account can run them."""
+        if not self.inherited:
+            return self.path
+        directory = Path(tempfile.gettempdir()) / f"{self._short_name()}-bin"
+        directory.mkdir(mode=0o755, exist_ok=True)
+        if directory.is_symlink() or directory.stat().st_uid != os.geteuid():
+            raise DatabaseStartError(f"{directory} belongs to somebody else: remove it")
+        return directory
 
     def take_lock(self) -> int | None:
         """Take the lock; returns its descriptor, or None while a postgres process lives here."""
@@ -106,11 +131,11 @@ class StateDirectory:
         shutil.rmtree(unfinished, ignore_errors=True)  # left by a start that was cut off
         self._private_dir(unfinished)
         command: list[str | Path] = [
-            bin_dir / "initdb", "--pgdata", unfinished, "--username", "postgres", "--auth", "trust",
-            "--encoding", "UTF8", "--locale", "C", "--data-checksums",
+            bin_dir / "initdb", "--pgdata", self.seen(unfinished), "--username", "postgres",
+            "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--data-checksums",
             *_collation(server_version(bin_dir, environment)),
         ]  # fmt: skip
-        answer = run_tool(command, self.account, environment)
+        answer = run_tool(command, self.account, environment, self.inherited)
         if answer.returncode != 0:
             raise DatabaseStartError(f"initdb failed: {_one_line(answer.stderr or answer.stdout)}")
         unfinished.rename(self.data)
@@ -132,12 +157,15 @@ class StateDirectory:
 
     def _socket_dir(self) -> Path:
         usual = self.path / "run"
-        if len(os.fsencode(usual)) <= _SOCKET_PATH_BYTES_MAX:
+        if not self.inherited and len(os.fsencode(usual)) <= _SOCKET_PATH_BYTES_MAX:
             return usual
-        digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
         run = Path("/run") if self.account else Path(os.environ.get("XDG_RUNTIME_DIR", ""))
         base = run if run.is_absolute() and os.access(run, os.W_OK) else Path(tempfile.gettempdir())
-        return base / f"pointsman-{os.geteuid()}-{digest}"
+        return base / self._short_name()
+
+    def _short_name(self) -> str:
+        digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
+        return f"pointsman-{os.geteuid()}-{digest}"
 
     def _private_dir(self, path: Path) -> None:
         path.mkdir(exist_ok=True)
@@ -157,12 +185,24 @@ class StateDirectory:
         for directory in (self.path, *self.path.parents):
             if self.account.may_enter(directory):
                 continue
-            if not directory.is_relative_to(self.ours):
+            if directory.is_relative_to(self.ours):
+                directory.chmod(directory.stat().st_mode | 0o011)
+            elif Path("/proc/self/fd").is_dir():
+                self.inherited = self.inherited or (os.open(self.path, os.O_RDONLY | os.O_DIRECTORY),)
+            else:
                 raise DatabaseStartError(
                     f"PostgreSQL runs as {self.account.name}, who may not enter {directory}: choose a data "
                     "directory elsewhere (such as /var/lib/pointsman), or give the address of a database"
                 )
-            directory.chmod(directory.stat().st_mode | 0o011)
+
+    def close(self) -> None:
+        """Close what was opened for the account's processes, and remove a socket directory elsewhere."""
+        if self.socket_dir.parent != self.path:
+            with contextlib.suppress(OSError):
+                self.socket_dir.rmdir()
+        for descriptor in self.inherited:
+            os.close(descriptor)
+        self.inherited = ()
 
 
 class ServerProcess:
@@ -211,7 +251,7 @@ def spawn(
     command = [
         str(bin_dir / "postgres"),
         "-D",
-        str(state.data),
+        str(state.seen(state.data)),
         *(f"-c{name}={value}" for name, value in settings.items()),
         f"-cunix_socket_directories={state.socket_dir}",
         "-cunix_socket_permissions=0700",
@@ -223,7 +263,12 @@ def spawn(
         with state.log.open("ab") as log:
             state.log.chmod(0o600)
             process = _start_detached(
-                command, stdout=log, stderr=log, env=environment, pass_fds=(lock,), **options
+                command,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                pass_fds=(lock, *state.inherited),
+                **options,
             )
     finally:
         os.close(lock)
