@@ -22,7 +22,7 @@ _EVERY_ANSWER = {
     "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type, If-Match, X-Request-Id",
     "Access-Control-Allow-Credentials": "true",
     "Access-Control-Expose-Headers": "ETag, Retry-After, X-Request-Id, X-Rate-Limit-Limit, "
-    "X-Rate-Limit-Remaining, X-Rate-Limit-Config",
+    "X-Rate-Limit-Remaining, X-Rate-Limit-Config, X-Pointsman-Warnings",
     "X-Rate-Limit-Limit": "1000000000",
     "X-Rate-Limit-Remaining": "1000000000",
     "X-Rate-Limit-Config": "unlimited",

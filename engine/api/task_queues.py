@@ -55,7 +55,7 @@ async def create_task_queue(call: Call) -> web.Response:
         assignment_activity_sid=form.value("AssignmentActivitySid", _ACTIVITY, None),
     )
     view = await call.submit(command, TaskQueueView)
-    return answers.created(render.task_queue(call.place(), view))
+    return answers.warned(answers.created(render.task_queue(call.place(), view)), view.warnings)
 
 
 async def fetch_task_queue(call: Call) -> web.Response:
@@ -77,7 +77,7 @@ async def update_task_queue(call: Call) -> web.Response:
         assignment_activity_sid=form.exact("AssignmentActivitySid", _ACTIVITY_OR_NONE, UNSET),
     )
     view = await call.submit(command, TaskQueueView)
-    return answers.document(render.task_queue(call.place(), view))
+    return answers.warned(answers.document(render.task_queue(call.place(), view)), view.warnings)
 
 
 async def delete_task_queue(call: Call) -> web.Response:

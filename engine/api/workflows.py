@@ -34,7 +34,7 @@ async def create_workflow(call: Call) -> web.Response:
         task_reservation_timeout_s=form.value("TaskReservationTimeout", _RESERVATION_TIMEOUT, 120),
     )
     view = await call.submit(command, WorkflowView)
-    return answers.created(render.workflow(call.place(), view))
+    return answers.warned(answers.created(render.workflow(call.place(), view)), view.warnings)
 
 
 async def fetch_workflow(call: Call) -> web.Response:
@@ -59,7 +59,7 @@ async def update_workflow(call: Call) -> web.Response:
         re_evaluate_tasks=form.value("ReEvaluateTasks", fields.truthy, default=False),
     )
     view = await call.submit(command, WorkflowView)
-    return answers.document(render.workflow(call.place(), view))
+    return answers.warned(answers.document(render.workflow(call.place(), view)), view.warnings)
 
 
 async def delete_workflow(call: Call) -> web.Response:

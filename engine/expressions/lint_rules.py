@@ -258,7 +258,7 @@ def _unlike(case: Case) -> str | None:
         return None
     if any(settled(op, one, other) is None for one in left.kinds for other in right.kinds):
         return None
-    fix = _fix(left, right) or _fix(right, left) or f"compare {left.text} with {_alike(left)}"
+    fix = _fix(op, left, right) or _fix(op, right, left) or f"compare {left.text} with {_alike(left)}"
     return f"{left.said} and {right.said}: {_TOGETHER[op]}; {fix}"
 
 
@@ -266,9 +266,11 @@ def _is_null(side: Side) -> bool:
     return isinstance(side.operand, Literal) and side.operand.value is None
 
 
-def _fix(constant: Side, other: Side) -> str | None:
+def _fix(op: Operator, constant: Side, other: Side) -> str | None:
     if not isinstance(constant.operand, Literal):
         return None
+    if op in _ORDERINGS and constant.is_only(Kind.NUMBER) and isinstance(other.operand, Path):
+        return f"keep numbers in {other.text}"
     return _respelled(constant.operand.value, other)
 
 
