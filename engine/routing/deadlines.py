@@ -1,11 +1,14 @@
-"""What becomes due when: a heap with one live entry per (what, whose), cheap to cancel."""
+"""What becomes due when: a heap with one live entry per (what, whose), cheap to cancel.
+
+What is due at the same moment fires by kind and then by SID: an order that is the same after a restart.
+"""
 
 import heapq
 from enum import IntEnum
 
 
 class Due(IntEnum):
-    """What happens at a deadline. Entries due at the same moment fire in the order they were set."""
+    """What happens at a deadline, in the order in which entries due at the same moment fire."""
 
     TASK_TTL = 1
     STEP = 2
@@ -20,24 +23,23 @@ Key = tuple[Due, str]
 
 
 class Deadlines:
-    """A heap of (due_ms, sequence, key). Canceled entries stay until they surface or outnumber the live."""
+    """A heap of (due_ms, what, SID). Canceled entries stay until they surface or outnumber the live."""
 
-    __slots__ = ("_heap", "_live", "_sequence")
+    __slots__ = ("_heap", "_live")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Key]] = []
-        self._live: dict[Key, tuple[int, int]] = {}
-        self._sequence = 0
+        self._heap: list[tuple[int, Due, str]] = []
+        self._live: dict[Key, int] = {}
 
     def __len__(self) -> int:
         return len(self._live)
 
     def set(self, what: Due, sid: str, due_ms: int) -> None:
         """Set or move the deadline `what` of `sid`."""
-        self._sequence += 1
-        key = (what, sid)
-        self._live[key] = (due_ms, self._sequence)
-        heapq.heappush(self._heap, (due_ms, self._sequence, key))
+        if self._live.get((what, sid)) == due_ms:
+            return
+        self._live[what, sid] = due_ms
+        heapq.heappush(self._heap, (due_ms, what, sid))
         self._compact()
 
     def cancel(self, what: Due, sid: str) -> None:
@@ -46,8 +48,7 @@ class Deadlines:
 
     def due_of(self, what: Due, sid: str) -> int | None:
         """Return when `what` of `sid` is due, or None."""
-        entry = self._live.get((what, sid))
-        return entry[0] if entry else None
+        return self._live.get((what, sid))
 
     def next_ms(self) -> int | None:
         """Return the earliest deadline, or None."""
@@ -59,18 +60,18 @@ class Deadlines:
         self._drop_canceled()
         if not self._heap or self._heap[0][0] > now_ms:
             return None
-        due_ms, _, key = heapq.heappop(self._heap)
-        del self._live[key]
-        return key[0], key[1], due_ms
+        due_ms, what, sid = heapq.heappop(self._heap)
+        del self._live[what, sid]
+        return what, sid, due_ms
 
     def _drop_canceled(self) -> None:
         heap, live = self._heap, self._live
-        while heap and live.get(heap[0][2]) != heap[0][:2]:
+        while heap and live.get((heap[0][1], heap[0][2])) != heap[0][0]:
             heapq.heappop(heap)
 
     def _compact(self) -> None:
         # A task's TTL entry would otherwise outlive the task by a day: at 1,000 tasks/s that is 86 million.
         if len(self._heap) <= 2 * len(self._live) + 1024:
             return
-        self._heap = [(due_ms, sequence, key) for key, (due_ms, sequence) in self._live.items()]
+        self._heap = [(due_ms, what, sid) for (what, sid), due_ms in self._live.items()]
         heapq.heapify(self._heap)
