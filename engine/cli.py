@@ -1,4 +1,4 @@
-"""The command line: serve, migrate, check-config, quickstart.
+"""The command line: serve, migrate, check-config, lint, quickstart.
 
 Exit codes: 0 done, 1 it failed, 2 the command line or a setting is wrong. What can be expected to go wrong is
 told in one line on standard error, without a traceback.
@@ -17,6 +17,7 @@ from engine import __version__, logs
 from engine.errors import PointsmanError, SettingsError
 from engine.settings import Settings, sections
 from engine.settings_sources import SECRETS
+from engine.sids import is_sid
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -102,6 +103,45 @@ def quickstart(keep: bool) -> None:
 
     with _failures():
         sys.exit(show.run(keep=keep))
+
+
+@main.command()
+@click.argument("file", required=False, metavar="[FILE]")
+@click.option("--workspace", metavar="WS", help="SID of a workspace of a running daemon.")
+@click.option(
+    "--url", metavar="URL", help="Where the daemon is; by default as POINTSMAN_PUBLIC_URL or _HOST say."
+)
+@click.option("--account-sid", metavar="AC", help="Account to sign in with; or POINTSMAN_ACCOUNT_SID.")
+@click.option("--auth-token", metavar="T", help="Its auth token; better given as POINTSMAN_AUTH_TOKEN.")
+@click.option("--strict", is_flag=True, help="Exit 1 when there are warnings.")
+def lint(
+    *,
+    file: str | None,
+    workspace: str | None,
+    url: str | None,
+    account_sid: str | None,
+    auth_token: str | None,
+    strict: bool,
+) -> None:
+    """Warn of what is probably wrong in a workflow's configuration.
+
+    FILE is the JSON of a configuration, - reads it from standard input. With --workspace all workflows and
+    queues of that workspace are looked at, against the attributes that its workers have; with both, FILE is.
+    """
+    from engine import lint_command
+
+    if file is None and workspace is None:
+        raise click.UsageError("give a FILE, or a workspace with --workspace")
+    if workspace is not None and not is_sid(workspace, "WS"):
+        raise click.UsageError("--workspace: WS and 32 hexadecimal digits are needed")
+    flags = {
+        ("server", "public_url"): url,
+        ("credentials", "account_sid"): account_sid,
+        ("credentials", "auth_token"): auth_token,
+    }
+    with _failures():
+        daemon = lint_command.daemon_of(Settings.load(None, flags)) if workspace else None
+        sys.exit(lint_command.run(file, workspace, daemon, strict=strict))
 
 
 @contextmanager

@@ -71,7 +71,7 @@ async def ensure_credentials(settings: Settings, accounts: AccountRows) -> Crede
     given = settings.credentials
     cipher = _cipher(settings)
     file = settings.database.data_dir / CREDENTIALS_FILE
-    kept = {} if given.account_sid and given.auth_token else _read_credentials(file)
+    kept = {} if given.account_sid and given.auth_token else read_credentials(file)
     known = dict(await accounts.all())
     account_sid = given.account_sid or kept.get("account_sid") or _only(known)
     auth_token = (
@@ -158,7 +158,8 @@ def _key(settings: Settings) -> tuple[str, str]:
     return file.read_text(encoding="ascii"), str(file)
 
 
-def _read_credentials(file: Path) -> dict[str, str]:
+def read_credentials(file: Path) -> dict[str, str]:
+    """Return what a credentials file says, nothing when there is none. Raises SettingsError."""
     try:
         kept = tomllib.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
