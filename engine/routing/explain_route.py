@@ -117,7 +117,7 @@ def position_of(board: Board, task: Task, class_: EligibilityClass) -> PositionV
     if queue_sid is None or not few:
         return PositionView(before, alike, None, None)
     left = COUNTED_TASKS_MAX
-    before_in_queue = in_queue = 0
+    in_queue, before_in_queue = 0, before or 0
     for other in board.eligibility.classes():
         mine = other.demand.queue_sid == queue_sid
         size = len(other.waiting) + len(other.parked) if mine else 0
@@ -125,7 +125,8 @@ def position_of(board: Board, task: Task, class_: EligibilityClass) -> PositionV
         if left < 0:
             return PositionView(before, alike, None, None)
         in_queue += size
-        before_in_queue += _before(board, other, key) if size else 0
+        if size and other is not class_:
+            before_in_queue += _before(board, other, key)
     return PositionView(before, alike, before_in_queue, in_queue)
 
 

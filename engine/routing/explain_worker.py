@@ -6,7 +6,8 @@ order of `Reason`, and the words.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from engine.expressions.expression import Expression
 from engine.expressions.reasons import Clause, Clauses, value_shown, why_never
@@ -33,8 +34,12 @@ _ENDED = {
 }
 
 
-class Verdict(NamedTuple):
-    """The first reason against a worker; `clause` or `activity_name` say which condition or activity."""
+@dataclass(slots=True, frozen=True, eq=False)
+class Verdict:
+    """The first reason against a worker; `clause` or `activity_name` say which condition or activity.
+
+    A judge gives the same object for the same reason, so that verdicts can be counted by identity.
+    """
 
     reason: Reason
     clause: Clause | None = None
@@ -72,6 +77,8 @@ class Judge:
         self._matches = Clauses(residual, root="worker") if residual else None
         self._never = why_nobody_matches(task, demand.residual, target, now_ms)
         self._not_named = Verdict(Reason.KNOWN_WORKER if target else Reason.ROUTING_TARGET)
+        self._not_selected: dict[Clause | None, Verdict] = {}
+        self._not_matching: dict[Clause, Verdict] = {}
         self._by_obstacle = {obstacle: Verdict(reason) for obstacle, reason in _REASON_OF.items()}
         self._by_activity = {
             activity.sid: Verdict(Reason.ACTIVITY, None, activity.friendly_name)
@@ -123,9 +130,17 @@ class Judge:
     def _ineligible(self, worker: Worker) -> Verdict:
         if self._members is not None and worker.sid not in self._members:
             clause = self._selects.first_failing(worker.values) if self._selects else None
-            return Verdict(Reason.TARGET_WORKERS, clause)
+            verdict = self._not_selected.get(clause)
+            if verdict is None:
+                verdict = self._not_selected[clause] = Verdict(Reason.TARGET_WORKERS, clause)
+            return verdict
         failing = self._matches.first_failing(worker.environment) if self._matches else None
-        return Verdict(Reason.TARGET_EXPRESSION, failing) if failing is not None else self._not_named
+        if failing is None:
+            return self._not_named
+        verdict = self._not_matching.get(failing)
+        if verdict is None:
+            verdict = self._not_matching[failing] = Verdict(Reason.TARGET_EXPRESSION, failing)
+        return verdict
 
     # Words
 
