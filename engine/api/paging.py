@@ -18,7 +18,7 @@ from engine.api.call import Call
 from engine.api.fields import whole_number
 from engine.api.forms import Form
 from engine.api.problems import ABSOLUTE_PAGING, bad_page_token, bad_request
-from engine.api.representations import Rendering
+from engine.api.representations import Document, Rendering
 from engine.sids import is_sid
 from engine.storage.reads import Page, PageRequest
 
@@ -75,12 +75,15 @@ class Paging:
         self, call: Call, key: str, page: Page[Any], rendering: Rendering, *, tagged: bool = False
     ) -> web.Response:
         """Answer a page: the items under `key`, and `meta`; `tagged` adds an ETag."""
+        return answers.collection(self.document(call, key, page, rendering), tagged=tagged)
+
+    def document(self, call: Call, key: str, page: Page[Any], rendering: Rendering) -> Document:
+        """Return the body of a page: `meta`, and the items under `key`."""
         place = call.place()
-        body = {
+        return {
             "meta": self._meta(call, place.root, key, page),
             key: [rendering(place, v) for v in page.items],
         }
-        return answers.collection(body, tagged=tagged)
 
     def _meta(self, call: Call, root: str, key: str, page: Page[Any]) -> dict[str, Any]:
         base = f"{root}{call.request.path}"

@@ -13,6 +13,7 @@ from aiohttp import web
 from engine.api import (
     activities,
     events,
+    explain,
     reservations,
     task_channels,
     task_queues,
@@ -44,6 +45,7 @@ ROUTES = (
     Route("GET", f"{_ONE}/Tasks/{{WT}}", tasks.fetch_task),
     Route("POST", f"{_ONE}/Tasks/{{WT}}", tasks.update_task),
     Route("DELETE", f"{_ONE}/Tasks/{{WT}}", tasks.delete_task),
+    Route("GET", f"{_ONE}/Tasks/{{WT}}/Explain", explain.explain_task),
     Route("GET", f"{_ONE}/Tasks/{{WT}}/Reservations", reservations.list_task_reservations),
     Route("GET", f"{_ONE}/Tasks/{{WT}}/Reservations/{{WR}}", reservations.fetch_task_reservation),
     Route("POST", f"{_ONE}/Tasks/{{WT}}/Reservations/{{WR}}", reservations.update_task_reservation),
