@@ -1,7 +1,7 @@
 """One authenticated request within its account and workspace, and what handlers do with it."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import structlog
@@ -12,6 +12,7 @@ from engine.api.forms import Form, parse_urlencoded, read_form
 from engine.api.problems import not_found, precondition_failed
 from engine.api.representations import Place
 from engine.api.roots import root_of
+from engine.api.turns import Turns
 from engine.clock import Clock
 from engine.routing.commands import Command
 from engine.runtime.service import RoutingService
@@ -19,6 +20,9 @@ from engine.sids import SidFactory
 from engine.storage.reads import Reads
 
 V = TypeVar("V")
+
+EXPLANATIONS_WAITING_MAX = 8
+"""So many requests to explain a task may wait per workspace: each looks at all of its workers."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -36,7 +40,7 @@ class Api:
     """What every handler reaches: commands go to `service`, questions to `reads`.
 
     `public_url` is the base of the URLs in answers; empty takes scheme and host of each request, from the
-    X-Forwarded headers when `trust_forwarded`.
+    X-Forwarded headers when `trust_forwarded`. `explaining` are the turns of explanations, by workspace.
     """
 
     service: RoutingService
@@ -47,6 +51,7 @@ class Api:
     limits: ApiLimits
     public_url: str
     trust_forwarded: bool
+    explaining: Turns = field(default_factory=lambda: Turns(EXPLANATIONS_WAITING_MAX))
 
 
 @dataclass(slots=True, frozen=True)

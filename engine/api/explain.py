@@ -30,7 +30,8 @@ async def explain_task(call: Call) -> web.Response:
     request = paging.by_sid("WK")
     command = ExplainTask(call.path("WT"), request.size, request.after, request.before)
     try:
-        explanation = await call.submit(command, TaskExplanation)
+        async with call.api.explaining.take(call.workspace_sid):
+            explanation = await call.submit(command, TaskExplanation)
     except NotFound:
         task = call.found(await call.reads.task(call.workspace_sid, command.sid))
         explanation = explain_finished(task, call.api.clock())
