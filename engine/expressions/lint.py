@@ -172,7 +172,7 @@ class _Inspector:
         if not named_well:
             return
         case = self._case(comparison)
-        for rule in RULES:
+        for rule in RULES[comparison.operator]:
             message = rule(case)
             if message is not None:
                 yield message

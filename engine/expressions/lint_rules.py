@@ -6,8 +6,9 @@ first that speaks wins, so the more telling ones stand first. What never and alw
 """
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from engine.expressions.canonical import operand_text, path_text, quoted
 from engine.expressions.nodes import Comparison, ListOf, Literal, Operand, Operator, Path, Segments, Truth
@@ -28,7 +29,6 @@ _NOUNS = {
 }
 _EQUALITIES = frozenset({Operator.EQ, Operator.NE})
 _ORDERINGS = frozenset({Operator.LT, Operator.LE, Operator.GT, Operator.GE})
-_SCALAR = _EQUALITIES | _ORDERINGS | {Operator.CONTAINS}
 _NAME = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*|\[[0-9]+\])*", re.ASCII)
 _NUMERIC = re.compile(r"\s*-?[0-9]+(?:\.[0-9]+)?\s*", re.ASCII)
 _HAS_NO_ORDER = "which has no order, so this never holds; use == or !="
@@ -60,7 +60,10 @@ class Known:
     absent: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+_OF_KIND = {kind: Known(frozenset({kind}), missing=False) for kind in Kind}
+
+
+@dataclass(slots=True)
 class Side:
     """One operand, with what is known of it."""
 
@@ -93,7 +96,7 @@ class Side:
         return self.kinds is not None and kind not in self.kinds
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Case:
     """A comparison and where it stands.
 
@@ -127,8 +130,7 @@ def shown(text: str) -> str:
 
 def constant_side(operand: Literal | ListOf) -> Side:
     """Return the side of an operand whose kind stands in the text."""
-    kind = kind_of(operand.value) if isinstance(operand, Literal) else Kind.ARRAY
-    return Side(operand, Known(frozenset({kind}), missing=False))
+    return Side(operand, _OF_KIND[kind_of(operand.value) if isinstance(operand, Literal) else Kind.ARRAY])
 
 
 def _text_of(side: Side) -> str | None:
@@ -164,8 +166,6 @@ def _quoted_path(case: Case) -> str | None:
 def _searched_array(case: Case) -> str | None:
     """HAS, IN and NOT IN where no array is searched."""
     op = case.operator
-    if op not in (Operator.HAS, Operator.IN, Operator.NOT_IN):
-        return None
     array, item = (case.left, case.right) if op is Operator.HAS else (case.right, case.left)
     if not array.lacks(Kind.ARRAY):
         return None
@@ -188,11 +188,9 @@ def _instead(op: Operator, array: Side, item: Side) -> str:
 def _sought_item(case: Case) -> str | None:
     """HAS, IN and NOT IN where what is looked for can be no item."""
     op = case.operator
-    if op not in (Operator.HAS, Operator.IN, Operator.NOT_IN):
-        return None
     array, item = (case.left, case.right) if op is Operator.HAS else (case.right, case.left)
     if item.is_only(Kind.ARRAY, Kind.OBJECT):
-        outcome = "always holds" if op is Operator.NOT_IN else "never holds"
+        outcome = "excludes nothing" if op is Operator.NOT_IN else "never holds"
         return f"{op} looks for one value, but {item.said}, so this {outcome}; {_one_by_one(op, array, item)}"
     return _unlike_items(op, array, item)
 
@@ -221,8 +219,6 @@ def _unlike_items(op: Operator, array: Side, item: Side) -> str | None:
 
 def _array_as_value(case: Case) -> str | None:
     """Scalar operators with an array on one side."""
-    if case.operator not in _SCALAR:
-        return None
     for array, other in case.sides:
         if array.is_only(Kind.ARRAY) and not _is_null(other):
             return (
@@ -248,7 +244,7 @@ def _array_fix(case: Case, array: Side, other: Side) -> str:
 def _unlike(case: Case) -> str | None:
     """Sides whose kinds alone decide a scalar operator."""
     op, left, right = case.operator, case.left, case.right
-    if op not in _SCALAR or (op in _EQUALITIES and (_is_null(left) or _is_null(right))):
+    if op in _EQUALITIES and (_is_null(left) or _is_null(right)):
         return None
     if left.kinds and all(settled(op, kind, None) is not None for kind in left.kinds):
         return f"{left.said}, {_ALONE[op]}"
@@ -299,8 +295,6 @@ def _alike(side: Side) -> str:
 
 def _closed(case: Case) -> str | None:
     """A text that is none of the few that a path can be."""
-    if case.operator not in _EQUALITIES | {Operator.IN, Operator.NOT_IN, Operator.HAS}:
-        return None
     for side, other in case.sides:
         values = side.known.values if side.known else None
         if values is None:
@@ -334,8 +328,6 @@ def _nearest(text: str, values: Collection[str]) -> str:
 
 def _ordered_text(case: Case) -> str | None:
     """Orderings that go by the characters of a text although something else is probably meant."""
-    if case.operator not in _ORDERINGS:
-        return None
     for side, other in case.sides:
         if side.known and side.known.values is not None:
             return (
@@ -354,7 +346,7 @@ def _ordered_text(case: Case) -> str | None:
 def _excluded_from_nothing(case: Case) -> str | None:
     """NOT IN an array that may be missing: false there (OQ-10)."""
     array = case.right.operand
-    if case.operator is not Operator.NOT_IN or not isinstance(array, Path):
+    if not isinstance(array, Path):
         return None
     if array.segments in case.null_tested or (case.right.known and not case.right.known.missing):
         return None
@@ -366,6 +358,9 @@ def _excluded_from_nothing(case: Case) -> str | None:
 
 
 def _constant(case: Case) -> str | None:
+    left, right = case.comparison.left, case.comparison.right
+    if isinstance(left, Path) and isinstance(right, Path):
+        return None
     node = simplify_comparison(case.comparison)
     if not isinstance(node, Truth):
         return None
@@ -374,15 +369,19 @@ def _constant(case: Case) -> str | None:
     return f"{text} {outcome} holds; compare with the value of a name, or leave it out"
 
 
-RULES: tuple[Callable[[Case], str | None], ...] = (
-    _quoted_name,
-    _quoted_path,
-    _searched_array,
-    _sought_item,
-    _array_as_value,
-    _unlike,
-    _closed,
-    _ordered_text,
-    _excluded_from_nothing,
-    _constant,
-)
+Rule: TypeAlias = Callable[[Case], str | None]
+
+_QUOTED: tuple[Rule, ...] = (_quoted_name, _quoted_path)
+_EQUATING: tuple[Rule, ...] = (*_QUOTED, _array_as_value, _unlike, _closed, _constant)
+_ORDERING: tuple[Rule, ...] = (*_QUOTED, _array_as_value, _unlike, _ordered_text, _constant)
+_SEARCHING: tuple[Rule, ...] = (*_QUOTED, _searched_array, _sought_item, _closed, _constant)
+
+RULES: Mapping[Operator, tuple[Rule, ...]] = {
+    **dict.fromkeys(_EQUALITIES, _EQUATING),
+    **dict.fromkeys(_ORDERINGS, _ORDERING),
+    Operator.CONTAINS: (*_QUOTED, _array_as_value, _unlike, _constant),
+    Operator.HAS: _SEARCHING,
+    Operator.IN: _SEARCHING,
+    Operator.NOT_IN: (*_QUOTED, _searched_array, _sought_item, _closed, _excluded_from_nothing, _constant),
+}
+"""The rules for each operator; the first that speaks wins."""
