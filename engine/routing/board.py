@@ -5,15 +5,12 @@ from dataclasses import dataclass, field
 from engine.routing.eligibility import Eligibility
 from engine.routing.state import WorkspaceState
 
+Choice = tuple[int, dict[str, int | None]]
+"""What the matcher chose from when it began a task's last round, for explanations.
 
-@dataclass(slots=True)
-class Choice:
-    """What the matcher chose from when it began a task's last round, for explanations."""
-
-    ready: int
-    """How many workers the task could be offered to."""
-    idle_since_ms: dict[str, int | None]
-    """The chosen workers, best first, with the time of the reservation before; None for never."""
+How many workers the task could be offered to; and the chosen ones by SID, best first, with the time of each
+one's reservation before that, None for never. A tuple, because every round makes one.
+"""
 
 
 @dataclass(slots=True)

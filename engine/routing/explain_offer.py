@@ -56,21 +56,22 @@ def _offer(board: Board, reservation: Reservation, demand: Demand, choice: Choic
 
 
 def _chosen_because(reservation: Reservation, worker: Worker, demand: Demand, choice: Choice | None) -> str:
-    if demand.named is not None:
+    if demand.named is not None and demand.admits(worker):
         return "it is the only worker that may take the task"
-    if choice is None or worker.sid not in choice.idle_since_ms:
+    ready, idle_since_ms = choice or (0, {})
+    if worker.sid not in idle_since_ms:
         return (
             f"{_criterion(worker, demand.order_by)}; the other workers of that moment are not known any more"
         )
-    if choice.ready == 1:
+    if ready == 1:
         return "it was the only worker that could be offered the task"
-    rank = list(choice.idle_since_ms).index(worker.sid) + 1
-    since_ms = choice.idle_since_ms[worker.sid]
+    rank = list(idle_since_ms).index(worker.sid) + 1
+    since_ms = idle_since_ms[worker.sid]
     idle = "it had none before"
     if since_ms is not None:
         idle = f"its last one was {_seconds(reservation.date_created_ms - since_ms)} s before"
     place = "first" if rank == 1 else f"number {rank}"
-    among = f"{place} of {choice.ready} workers that could be offered the task"
+    among = f"{place} of {ready} workers that could be offered the task"
     return f"{among}: {_criterion(worker, demand.order_by)}, {idle}"
 
 

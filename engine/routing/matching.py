@@ -12,7 +12,7 @@ is parked; the next one of its class gets its turn.
 
 import heapq
 
-from engine.routing.board import Board, Choice
+from engine.routing.board import Board
 from engine.routing.deadlines import Due
 from engine.routing.effects import RoutingWarning
 from engine.routing.eligibility import EligibilityClass
@@ -103,11 +103,10 @@ def _note_choice(
 ) -> None:
     channel_sid = class_.demand.channel_sid
     own_line = board.state.task_channels[channel_sid].channel_optimized_routing
-    idle_since_ms = {
-        worker.sid: (worker.channels[channel_sid] if own_line else worker).last_reserved_ms
-        for worker in workers
-    }
-    board.choices[task.sid] = Choice(len(offerable(class_, task, now_ms)), idle_since_ms)
+    idle_since_ms: dict[str, int | None] = {}
+    for worker in workers:
+        idle_since_ms[worker.sid] = (worker.channels[channel_sid] if own_line else worker).last_reserved_ms
+    board.choices[task.sid] = len(offerable(class_, task, now_ms)), idle_since_ms
 
 
 def _in_given_order(
