@@ -27,7 +27,7 @@ from engine.routing.workflow import parse_configuration
 from engine.settings import Settings
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
-PAGE_SIZE = 1_000
+PAGE_SIZE = 200
 REQUEST_TIMEOUT_S = 30
 WORKERS_MAX = 100_000
 LOOK_UPS_MAX = 100_000_000

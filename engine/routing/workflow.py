@@ -143,6 +143,7 @@ class _Parser:
         if not isinstance(document, dict):
             raise _invalid("Configuration", f"expected an object, found {_what(document)}")
         if "task_routing" in document:
+            self._note_unknown("Configuration", document, {"task_routing"})
             return _object(document["task_routing"], "task_routing")
         if "filters" in document or "default_filter" in document:
             return document

@@ -301,6 +301,15 @@ def test_what_was_tolerated_in_reading_is_told_first() -> None:
     assert found[1][2] == "ignored, the default filter has no timeout"
 
 
+def test_unknown_keys_beside_and_in_task_routing_are_told() -> None:
+    text = json.dumps({"task_routing": {"filter": [], "default_filter": target()}, "filters": []})
+    found = lint_configuration(parse_configuration(text))
+    assert [str(warning) for warning in found] == [
+        "Configuration.filters: unknown key, ignored; known: task_routing",
+        "task_routing.filter: unknown key, ignored; known: default_filter, filters",
+    ]
+
+
 def test_unknown_keys_are_shown_short_and_on_one_line() -> None:
     found = warnings([filter_of("x == 1", target(**{"a\nb" * 5_000: 1}))])
     assert len(found[0][0]) < 100
