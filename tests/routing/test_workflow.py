@@ -7,19 +7,7 @@ import pytest
 from engine.routing import commands as c
 from engine.routing.entities import TaskStatus as T
 from engine.routing.errors import Refused
-from tests.routing.world import World
-
-
-def routing(*filters: dict, default: str | dict | None = None) -> dict:
-    default_filter = {"queue": default} if isinstance(default, str) else default
-    body: dict = {"filters": list(filters)}
-    if default_filter:
-        body["default_filter"] = default_filter
-    return {"task_routing": body}
-
-
-def one(expression: str, *targets: dict) -> dict:
-    return {"filter_friendly_name": expression, "expression": expression, "targets": list(targets)}
+from tests.routing.world import World, one, routing
 
 
 @pytest.fixture

@@ -7,13 +7,34 @@ from typing import Any
 from engine.routing import commands as c
 from engine.routing import invariants
 from engine.routing.core import WorkspaceCore
-from engine.routing.effects import Changes
-from engine.routing.entities import Reservation, ReservationStatus, Task, TaskOrder, TaskStatus, Worker
+from engine.routing.effects import Changes, Event
+from engine.routing.entities import (
+    Reservation,
+    ReservationStatus,
+    Task,
+    TaskOrder,
+    TaskStatus,
+    Worker,
+    WorkerChannel,
+)
 from engine.routing.limits import RoutingLimits
 
 WORKSPACE = "WS" + "0" * 32
 ACCOUNT = "AC" + "0" * 32
 START_MS = 1_700_000_000_000
+
+
+def routing(*filters: dict[str, Any], default: str | dict[str, Any] | None = None) -> dict[str, Any]:
+    """A configuration; `default` is the default filter's queue, or the whole default filter."""
+    body: dict[str, Any] = {"filters": list(filters)}
+    if default:
+        body["default_filter"] = {"queue": default} if isinstance(default, str) else default
+    return {"task_routing": body}
+
+
+def one(expression: str, *targets: dict[str, Any]) -> dict[str, Any]:
+    """A filter, named after its expression."""
+    return {"filter_friendly_name": expression, "expression": expression, "targets": list(targets)}
 
 
 def sids() -> Any:
@@ -132,3 +153,36 @@ class World:
 
     def lifo_queue(self, name: str, target_workers: str = "1==1") -> str:
         return self.queue(name, target_workers, task_order=TaskOrder.LIFO)
+
+    def steps(self, *targets: dict[str, Any], default: Any = None, **options: Any) -> str:
+        """Make a workflow of one filter that takes every task."""
+        return self.workflow(routing(one("1==1", *targets), default=default), **options)
+
+    def timeout(self, task_sid: str) -> None:
+        """Let the timer of the task's first offer run out."""
+        self.wait((self.offers(task_sid)[0].deadline_ms - self.now_ms) / 1000)
+
+    def attributes(self, sid: str, **attributes: Any) -> None:
+        """Write the attributes of a task or a worker."""
+        update = c.UpdateTask if sid.startswith("WT") else c.UpdateWorker
+        self.do(update(sid, attributes=json.dumps(attributes)))
+
+    def event(self, event_type: str) -> Event:
+        """Return the only event of a type in the last step."""
+        (event,) = [event for event in self.changes.events if event.event_type == event_type]
+        return event
+
+    def reason(self, task_sid: str) -> str | None:
+        """Return the reason of a task that the last step finished."""
+        return self.changes.tasks[task_sid].reason
+
+    def queue_of(self, task_sid: str) -> str | None:
+        """Return the name of the queue that a task is in."""
+        sid = self.get(task_sid).task_queue_sid
+        return self.state.task_queues[sid].friendly_name if sid else None
+
+    def channel_sid(self, unique_name: str) -> str:
+        return self.state.task_channel(unique_name).sid
+
+    def channel_of(self, worker_sid: str, unique_name: str) -> WorkerChannel:
+        return self.get_worker(worker_sid).channels[self.channel_sid(unique_name)]
