@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from engine.expressions.expression import Expression
+from engine.expressions.lint_cases import Case, Known, Side, constant_side
 from engine.expressions.lint_chains import contradictions
-from engine.expressions.lint_rules import RULES, Case, Known, Side, constant_side
+from engine.expressions.lint_rules import RULES
 from engine.expressions.nodes import (
     Comparison,
     Literal,

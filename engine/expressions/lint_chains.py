@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.expressions.canonical import comparison_text, path_text
-from engine.expressions.lint_rules import shown
+from engine.expressions.lint_cases import shown
 from engine.expressions.nodes import And, Comparison, Literal, Node, Operator, Or, Path, Segments, Truth
 from engine.expressions.semantics import Kind, kind_of
 from engine.expressions.simplify import MIRRORED

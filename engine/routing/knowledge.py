@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, Final
 
 from engine.expressions.canonical import path_text
-from engine.expressions.lint_rules import Known, shown
+from engine.expressions.lint_cases import Known, shown
 from engine.expressions.nodes import Segments
 from engine.expressions.semantics import Kind, kind_of
 from engine.routing.values import value_at

@@ -12,7 +12,7 @@ from itertools import islice
 from engine.expressions.canonical import path_text
 from engine.expressions.expression import Expression
 from engine.expressions.lint import Finding, Names, lint
-from engine.expressions.lint_rules import shown
+from engine.expressions.lint_cases import shown
 from engine.expressions.order_by import OrderBy
 from engine.expressions.semantics import Kind
 from engine.routing.knowledge import Knowledge

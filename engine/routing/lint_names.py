@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from engine.expressions.canonical import path_text
-from engine.expressions.lint_rules import Known, shown
+from engine.expressions.lint_cases import Known, shown
 from engine.expressions.nodes import Segments
 from engine.expressions.semantics import Kind
 from engine.routing.knowledge import BUILT_IN, Knowledge

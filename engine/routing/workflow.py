@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from engine.expressions.expression import Expression, ExpressionError, parse
-from engine.expressions.lint_rules import shown
+from engine.expressions.lint_cases import shown
 from engine.expressions.order_by import OrderBy, parse_order_by
 from engine.routing.entities import DEFAULT_FILTER
 from engine.routing.errors import Refused
