@@ -29,6 +29,7 @@ Thing = dict[str, Any]
 
 IN_DEFAULT_FILTER = -1
 OPEN = ("pending", "accepted", "wrapping")
+TTL, STEP, OFFER, ASSIGNED_TOO_LONG = range(4)
 BUILT_IN_CHANNELS = ("default", "voice", "sms", "chat", "video")
 
 
@@ -63,7 +64,7 @@ class Reference:
             "single_tasking": single_tasking,
             "preferred_order": preferred_order,
             "sequence": 0,
-            "timers_set": 0,
+            "steps_entered": 0,
             **{kind: {} for kind in ("activities", "channels", "queues", "workflows", "workers")},
             "tasks": {},
             "reservations": {},
@@ -112,11 +113,6 @@ class Reference:
         """The next number for a worker, a task or a reservation."""
         self.w["sequence"] += 1
         return int(self.w["sequence"])
-
-    def timer(self) -> int:
-        """Timers due at the same moment fire in the order in which they were set."""
-        self.w["timers_set"] += 1
-        return int(self.w["timers_set"])
 
     def name_is_free(self, kind: str, sid: str, name: str) -> None:
         def plain(text: str) -> str:
@@ -489,9 +485,6 @@ class Reference:
             assigned_at=None,
             finished_at=None,
             refusals={},
-            ttl_set=self.timer(),
-            step_set=0,
-            assigned_set=0,
         )
         self.note("task.created", sid)
         if by_filters:
@@ -668,7 +661,7 @@ class Reference:
     def accept(self, reservation: Thing, now: int) -> None:
         reservation["status"] = "accepted"
         task = self.w["tasks"][reservation["task"]]
-        task["status"], task["assigned_at"], task["assigned_set"] = "assigned", now, self.timer()
+        task["status"], task["assigned_at"] = "assigned", now
         self.note("reservation.accepted", reservation["sid"])
         for sibling in self.pending_reservations(task=task["sid"]):
             sibling["status"] = "rescinded"
@@ -731,7 +724,6 @@ class Reference:
 
     def walk_again(self, task: Thing, now: int) -> None:
         """Attributes may have changed: another first choice starts anew, the same one changes nothing."""
-        task["step_set"] = self.timer()
         if not task["configuration"]:
             return
         index = self.first_matching_filter(task, 0, now)
@@ -759,8 +751,8 @@ class Reference:
         task["step"] = step
         target = self.targets(task)[step]
         task["deadline"] = None if target["timeout_s"] is None else base + target["timeout_s"] * 1000
-        task["step_set"] = self.timer()
-        task["entered"] = None if target["skip_if"] is None else task["entered"] or task["step_set"]
+        self.w["steps_entered"] += 1
+        task["entered"] = target["skip_if"] and (task["entered"] or self.w["steps_entered"])
         if target["priority"] is not None:
             task["priority"] = target["priority"]
         self.enter_queue(task, target["queue"], now)
@@ -815,19 +807,18 @@ class Reference:
 
     # Time
 
-    def timers(self) -> list[tuple[int, int, str, Thing]]:
-        """Every timer: (moment, order of setting, what, of what), unsorted."""
+    def timers(self) -> list[tuple[int, int, Thing]]:
+        """Every timer: (moment, what, of what); at one moment the lower `what` and SID fire first."""
         timers = []
         for task in self.open_tasks():
             if task["status"] in ("pending", "reserved"):
-                timers.append((task["created_at"] + task["timeout_s"] * 1000, task["ttl_set"], "ttl", task))
+                timers.append((task["created_at"] + task["timeout_s"] * 1000, TTL, task))
             if task["status"] == "pending" and task["deadline"] is not None:
-                timers.append((task["deadline"], task["step_set"], "step", task))
+                timers.append((task["deadline"], STEP, task))
             if task["status"] == "assigned":
-                over_at = task["assigned_at"] + self.assigned_s_max * 1000
-                timers.append((over_at, task["assigned_set"], "assigned", task))
-        timers += [(r["deadline"], r["timer_set"], "reservation", r) for r in self.pending_reservations()]
-        return timers
+                timers.append((task["assigned_at"] + self.assigned_s_max * 1000, ASSIGNED_TOO_LONG, task))
+        timers += [(offer["deadline"], OFFER, offer) for offer in self.pending_reservations()]
+        return sorted(timers, key=lambda timer: (timer[0], timer[1], timer[2]["sid"]))
 
     def next_moment(self, now: int) -> int | None:
         """When something must happen next by itself: a timer, an offer after a pause or at a time of day."""
@@ -844,25 +835,21 @@ class Reference:
 
     def advance(self, now: int) -> None:
         """Fire what is due, the earliest first, each as if at `now`."""
-        while due := [timer for timer in self.timers() if timer[0] <= now]:
-            _, _, what, thing = min(due, key=lambda timer: timer[:2])
-            if what == "ttl":
+        while (timers := self.timers()) and timers[0][0] <= now:
+            _, what, thing = timers[0]
+            if what == TTL:
                 self.cancel(thing, "Task TTL Exceeded", now)
-            elif what == "step":
+            elif what == STEP:
                 self.leave_past_steps(thing, now)
-            elif what == "assigned":
-                self.remove(thing, "task.system-deleted")
-            else:
+            elif what == OFFER:
                 self.end_unaccepted(thing, "timeout", now, self.w["timeout_activity"])
+            else:
+                self.remove(thing, "task.system-deleted")
 
-    def restart(self) -> None:
-        """Refusals are forgiven; timers are set anew: those of the tasks, then those of the offers."""
+    def forgive(self) -> None:
+        """A restart forgets who refused what."""
         for task in self.w["tasks"].values():
             task["refusals"].clear()
-            for timer in ("ttl_set", "step_set", "assigned_set"):
-                task[timer] = self.timer()
-        for reservation in self.w["reservations"].values():
-            reservation["timer_set"] = self.timer()
 
     # Matching
 
@@ -1026,7 +1013,6 @@ class Reference:
                 channel=task["channel"],
                 status="pending",
                 deadline=now + timeout_s * 1000,
-                timer_set=self.timer(),
             )
             worker["last_reserved"] = reservation["number"]
             worker["channels"][task["channel"]]["last_reserved"] = reservation["number"]

@@ -218,7 +218,7 @@ class SideBySide:
         self.core = WorkspaceCore.load(
             self.store.load_rows(), new_sid=self.mint, now_ms=self.now, limits=self.limits
         )
-        self.reference.restart()
+        self.reference.forgive()
         self.batch(None)
 
     # Comparison
