@@ -6,7 +6,7 @@ from engine.routing.board import Board
 from engine.routing.deadlines import Due
 from engine.routing.effects import Kind
 from engine.routing.entities import Reservation, ReservationStatus, Task, TaskStatus
-from engine.routing.records import record_task
+from engine.routing.records import record_cancellation, record_task
 from engine.routing.reservations import set_status
 from engine.routing.states import OPEN_TASK, move_task
 
@@ -19,7 +19,7 @@ def cancel_task(board: Board, task: Task, reason: str | None, now_ms: int) -> No
     move_task(task, TaskStatus.CANCELED, now_ms)
     task.version += 1
     stop_waiting(board, task)
-    record_task(board.state, "task.canceled", task, now_ms)
+    record_cancellation(board.state, task, now_ms)
     end_reservations(board, task, ReservationStatus.CANCELED, now_ms)
     _finish(board, task, now_ms)
 

@@ -24,7 +24,7 @@ from engine.routing.effects import RoutingWarning
 from engine.routing.eligibility import Demand, Named
 from engine.routing.entities import DEFAULT_FILTER, Task
 from engine.routing.lifecycle import cancel_task
-from engine.routing.records import record_task
+from engine.routing.records import record_match, record_task
 from engine.routing.values import time_values, value_at
 from engine.routing.workflow import KnownBy, Target, WorkflowConfiguration
 
@@ -251,7 +251,7 @@ def _place(board: Board, task: Task, target_index: int, base_ms: int, now_ms: in
         task.priority = target.priority
     if task.task_queue_sid != target.queue_sid:
         _move_to_queue(board, task, target.queue_sid, now_ms)
-    record_task(board.state, "workflow.target-matched", task, now_ms)
+    record_match(board.state, task, now_ms)
 
 
 def _move_to_queue(board: Board, task: Task, queue_sid: str, now_ms: int) -> None:

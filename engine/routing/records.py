@@ -16,6 +16,7 @@ from engine.routing.entities import (
     Workflow,
 )
 from engine.routing.state import WorkspaceState
+from engine.routing.values import value_at
 
 Data = dict[str, str]
 
@@ -69,6 +70,19 @@ def worker_data(state: WorkspaceState, worker: Worker) -> Data:
     }
 
 
+def known_worker_data(state: WorkspaceState, task: Task) -> Data:
+    """Return `known_worker_sid` when the task's target names a worker that exists (behaviour §5)."""
+    configuration = state.configuration_of(task)
+    if configuration is None or task.filter_index is None:
+        return {}
+    target = configuration.targets(task.filter_index)[task.target_index]
+    if target.known_by is None:
+        return {}
+    value = value_at(task.values, target.known_worker_path)
+    worker = state.named_worker(target.known_by, value) if isinstance(value, str) else None
+    return {"known_worker_sid": worker.sid} if worker else {}
+
+
 def reservation_data(
     state: WorkspaceState, reservation: Reservation, task: Task, worker: Worker, now_ms: int
 ) -> Data:
@@ -77,6 +91,7 @@ def reservation_data(
     return {
         **task_data(state, task, now_ms),
         **worker_data(state, worker),
+        **known_worker_data(state, task),
         "reservation_sid": reservation.sid,
         "reservation_version": str(reservation.version),
         "reservation_timeout": str(reservation.timeout_s),
@@ -139,6 +154,20 @@ def record_task(state: WorkspaceState, event_type: str, task: Task, now_ms: int)
     """Record an event about a task; the description says what happened in its type's own words."""
     data = task_data(state, task, now_ms)
     state.record(event_type, task.sid, f"Task {task.sid}: {event_type}", data, now_ms)
+
+
+def record_match(state: WorkspaceState, task: Task, now_ms: int) -> None:
+    """Record that a task has entered a target."""
+    data = {**task_data(state, task, now_ms), **known_worker_data(state, task)}
+    state.record(
+        "workflow.target-matched", task.sid, f"Task {task.sid}: workflow.target-matched", data, now_ms
+    )
+
+
+def record_cancellation(state: WorkspaceState, task: Task, now_ms: int) -> None:
+    """Record that a task was canceled; the description is the reason, if there is one (contract §5.4)."""
+    description = task.reason or f"Task {task.sid}: task.canceled"
+    state.record("task.canceled", task.sid, description, task_data(state, task, now_ms), now_ms)
 
 
 def record_reservation(state: WorkspaceState, event_type: str, reservation: Reservation, now_ms: int) -> None:
