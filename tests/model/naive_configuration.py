@@ -1,6 +1,7 @@
 """A workflow's configuration as plain dicts with nothing left out (behaviour §5)."""
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from tests.model.naive_expressions import BadExpression, parse, path_of
@@ -8,6 +9,7 @@ from tests.model.naive_expressions import BadExpression, parse, path_of
 TARGET_TEXTS = ("expression", "skip_if", "known_worker_sid", "known_worker_friendly_name")
 
 
+@lru_cache(maxsize=1000)
 def read_configuration(text: str) -> dict[str, Any]:
     """Return {"filters": […], "default": target or None, "queues": the SIDs it names}; raises BadExpression.
 

@@ -280,7 +280,7 @@ class Reference:
         configurations = [w["configuration"] for w in self.w["workflows"].values()]
         unassigned = [t for t in self.open_tasks() if t["status"] in ("pending", "reserved")]
         configurations += [task["configuration"] for task in unassigned if task["configuration"]]
-        if any(sid in configuration["queues"] for configuration in configurations):
+        if any(sid in read_configuration(text)["queues"] for text in configurations):
             raise Refusal("a workflow names it")
         if any(sid in (task["queue"], task["routing_target"]) for task in self.open_tasks()):
             raise Refusal("a task waits in it")
@@ -302,17 +302,14 @@ class Reference:
             "workflows",
             sid,
             name=friendly_name,
-            configuration=self.configuration(configuration),
+            configuration=self.checked(configuration),
             reservation_timeout_s=task_reservation_timeout_s,
         )
         self.note("workflow.created", sid)
 
-    def configuration(self, text: str) -> Thing:
-        try:
-            configuration = read_configuration(text)
-        except BadExpression as bad:
-            raise Refusal(str(bad)) from bad
-        for queue in configuration["queues"]:
+    def checked(self, configuration: str) -> str:
+        self.correct(read_configuration, configuration)
+        for queue in read_configuration(configuration)["queues"]:
             self.get("queues", queue)
         return configuration
 
@@ -321,7 +318,7 @@ class Reference:
         if "friendly_name" in changed:
             workflow["name"] = changed["friendly_name"]
         if "configuration" in changed:
-            workflow["configuration"] = self.configuration(changed["configuration"])
+            workflow["configuration"] = self.checked(changed["configuration"])
         if "task_reservation_timeout_s" in changed:
             workflow["reservation_timeout_s"] = changed["task_reservation_timeout_s"]
         self.note("workflow.updated", sid)
@@ -701,7 +698,7 @@ class Reference:
 
     def first_matching_filter(self, task: Thing, start: int, now: int) -> int | None:
         names = {**task["attributes"], "taskrouter": time_names(now)}
-        filters = task["configuration"]["filters"]
+        filters = read_configuration(task["configuration"])["filters"]
         for index in range(start, len(filters)):
             if evaluate(filters[index]["expression"], names):
                 return index
@@ -714,7 +711,7 @@ class Reference:
     def walk_from_the_top(self, task: Thing, now: int) -> None:
         """Enter the first filter that matches, else the default filter, else fall out (CX-2, OQ-1)."""
         index = self.first_matching_filter(task, 0, now)
-        if index is None and task["configuration"]["default"]:
+        if index is None and read_configuration(task["configuration"])["default"]:
             index = IN_DEFAULT_FILTER
         task["first_choice"] = index
         if index is None:
@@ -727,7 +724,7 @@ class Reference:
         if not task["configuration"]:
             return
         index = self.first_matching_filter(task, 0, now)
-        if index is None and task["configuration"]["default"]:
+        if index is None and read_configuration(task["configuration"])["default"]:
             index = IN_DEFAULT_FILTER
         if index is None or index != task["first_choice"]:
             self.walk_from_the_top(task, now)
@@ -737,7 +734,7 @@ class Reference:
         self.enter_step(task, 0, now, now)
 
     def targets(self, task: Thing) -> list[Thing]:
-        configuration = task["configuration"]
+        configuration = read_configuration(task["configuration"])
         if task["filter"] == IN_DEFAULT_FILTER:
             return [configuration["default"]]
         found: list[Thing] = configuration["filters"][task["filter"]]["targets"]
@@ -794,7 +791,7 @@ class Reference:
         below = None
         if task["filter"] != IN_DEFAULT_FILTER:
             below = self.first_matching_filter(task, task["filter"] + 1, now)
-            if below is None and task["configuration"]["default"]:
+            if below is None and read_configuration(task["configuration"])["default"]:
                 below = IN_DEFAULT_FILTER
         if below is not None:
             self.enter_filter(task, below, now)

@@ -9,9 +9,7 @@ KINDS = ("a", "b")
 CHANNELS = ("default", "voice")
 
 TARGET_WORKERS = (
-    "1==1",
-    "1==1",
-    "1==1",
+    *("1==1",) * 9,
     "level >= 1",
     "kinds HAS 'a'",
     "",
@@ -23,9 +21,7 @@ TARGET_WORKERS = (
     "friendly_name IN ['w1', 'w3'] AND (level == 0 OR rank == 'first')",
 )
 FILTERS = (
-    "1==1",
-    "1==1",
-    "1==1",
+    *("1==1",) * 4,
     "kind == 'a' OR kind == 'b'",
     "kind == 'a'",
     "kind == 'b'",
@@ -133,7 +129,7 @@ def target(queue_sids: tuple[str, ...], offline: str, *, first: bool) -> st.Sear
 
 
 def configuration(queue_sids: tuple[str, ...], offline: str) -> st.SearchStrategy[str]:
-    """Up to three filters of up to three targets each; a default filter or none."""
+    """Up to three filters of up to three targets each, a default filter or none; or just one queue."""
     targets = st.builds(
         lambda first, rest: [first, *rest],
         target(queue_sids, offline, first=True),
@@ -144,7 +140,8 @@ def configuration(queue_sids: tuple[str, ...], offline: str) -> st.SearchStrateg
         min_size=1,
         max_size=3,
     )
-    routing = st.fixed_dictionaries(
+    rich = st.fixed_dictionaries(
         {"filters": mostly(filters), "default_filter": mostly(target(queue_sids, offline, first=True))}
     )
-    return routing.map(lambda fields: json.dumps({"task_routing": present(fields)}))
+    plain = st.sampled_from(queue_sids).map(lambda sid: {"default_filter": {"queue": sid}})
+    return (rich | plain).map(lambda fields: json.dumps({"task_routing": present(fields)}))
