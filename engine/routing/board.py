@@ -23,3 +23,5 @@ class Board:
     """Tasks that entered a step with skip_if and wait for one pass of the matcher, in order of entry."""
     choices: dict[str, Choice] = field(default_factory=dict)
     """By the SID of an open task that was offered. Not stored: a restart forgets."""
+    deleted: dict[str, None] = field(default_factory=dict)
+    """Finished tasks that were deleted while their row could still be read as it was."""

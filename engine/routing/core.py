@@ -20,7 +20,7 @@ from engine.routing.effects import Changes, Kind
 from engine.routing.entities import TaskOrder, TaskStatus, Workspace
 from engine.routing.errors import Refused
 from engine.routing.explain_views import TaskExplanation
-from engine.routing.lifecycle import forget_task
+from engine.routing.lifecycle import evict_finished
 from engine.routing.limits import RoutingLimits
 from engine.routing.loading import load_board
 from engine.routing.records import workspace_data
@@ -64,7 +64,7 @@ def _offer_again(board: Board, task_sid: str, _now_ms: int) -> None:
 
 
 def _evict_finished(board: Board, task_sid: str, _now_ms: int) -> None:
-    forget_task(board, board.state.tasks[task_sid])
+    evict_finished(board, task_sid)
 
 
 _DEADLINE_HANDLERS: dict[Due, Callable[[Board, str, int], None]] = {

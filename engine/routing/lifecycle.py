@@ -45,6 +45,8 @@ def delete_task(board: Board, task: Task, event_type: str, now_ms: int) -> None:
     record_task(board.state, event_type, task, now_ms)
     board.state.remove(Kind.TASK, task.sid)
     forget_task(board, task)
+    if task.date_finished_ms is not None:
+        _bury(board, task, task.date_finished_ms)
 
 
 def stop_waiting(board: Board, task: Task) -> None:
@@ -77,11 +79,31 @@ def forget_task(board: Board, task: Task) -> None:
 def adopt_finished_task(board: Board, task: Task) -> None:
     """Take a finished task into memory until it leaves the API, unless it is there already."""
     state = board.state
-    if task.sid in state.tasks or task.status in OPEN_TASK or task.date_finished_ms is None:
+    if task.status in OPEN_TASK or task.date_finished_ms is None:
+        return
+    if task.sid in state.tasks or task.sid in board.deleted:
         return
     state.tasks[task.sid] = task
-    until_ms = task.date_finished_ms + state.limits.finished_task_retention_s * 1000
-    state.deadlines.set(Due.FINISHED_EVICTION, task.sid, until_ms)
+    _evict_later(board, task.sid, task.date_finished_ms)
+
+
+def evict_finished(board: Board, task_sid: str) -> None:
+    """Forget a finished task, or that it was deleted, when it has left the API anyway."""
+    if task_sid in board.deleted:
+        del board.deleted[task_sid]
+    else:
+        forget_task(board, board.state.tasks[task_sid])
+
+
+def _evict_later(board: Board, task_sid: str, finished_ms: int) -> None:
+    until_ms = finished_ms + board.state.limits.finished_task_retention_s * 1000
+    board.state.deadlines.set(Due.FINISHED_EVICTION, task_sid, until_ms)
+
+
+def _bury(board: Board, task: Task, finished_ms: int) -> None:
+    # Whoever read the row before the deletion was committed may still bring the task back.
+    board.deleted[task.sid] = None
+    _evict_later(board, task.sid, finished_ms)
 
 
 def _finish(board: Board, task: Task, now_ms: int) -> None:

@@ -35,8 +35,6 @@ def load_board(
     for reservation in sorted(state.reservations.values(), key=lambda item: item.sequence):
         if reservation.status is ReservationStatus.PENDING:
             state.deadlines.set(Due.RESERVATION, reservation.sid, reservation.deadline_ms)
-    # Resuming notes tasks as changed; their rows are what they are.
-    state.changes.tasks.clear()
     state.changes.warnings.clear()
     return board
 

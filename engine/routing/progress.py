@@ -47,8 +47,11 @@ def enter_queue(board: Board, task: Task, queue_sid: str, now_ms: int) -> None:
     wait(board, task, now_ms)
 
 
-def reevaluate(board: Board, task: Task, now_ms: int) -> None:
-    """Walk the filters again for a pending task; the same choice leaves it in its step."""
+def reevaluate(board: Board, task: Task, now_ms: int, *, entering: bool = False) -> None:
+    """Walk the filters again for a pending task; the same choice leaves it in its step.
+
+    `entering` puts the step's skip_if question again, as after a round that ended unaccepted.
+    """
     if is_direct(task):
         wait(board, task, now_ms)
         return
@@ -58,7 +61,7 @@ def reevaluate(board: Board, task: Task, now_ms: int) -> None:
     elif task.step_deadline_ms is not None and task.step_deadline_ms <= now_ms:
         time_out_step(board, task, now_ms)
     else:
-        wait(board, task, now_ms)
+        wait(board, task, now_ms, entering=entering)
 
 
 def time_out_step(board: Board, task: Task, now_ms: int) -> None:
@@ -99,9 +102,14 @@ def skip_step(board: Board, task: Task, now_ms: int) -> None:
 
 
 def should_skip(board: Board, task: Task) -> bool:
-    """Ask the skip_if of the step that the task has entered (behaviour §5, skip_if)."""
+    """Ask the skip_if of the step that the task has entered (behaviour §5, skip_if).
+
+    It is not asked while somebody is ready for the task: the one worker who has just refused it is offered it
+    again after the back-off, which the hosted service would do at once (OQ-5).
+    """
     target = target_of(board, task)
-    if target is None or target.skip_if is None:
+    class_ = board.eligibility.class_of(task.sid)
+    if target is None or target.skip_if is None or class_ is None or class_.ready:
         return False
     return target.skip_if.evaluate({"workers": _worker_counts(board, target)})
 
@@ -112,17 +120,16 @@ def wait(board: Board, task: Task, now_ms: int, *, entering: bool = False) -> No
     if target is not None and target.known_by is not None:
         _check_known_worker(board, task, target)
     board.eligibility.add_task(task, demand_of(board, task, target, now_ms))
-    board.state.put_task(task)
     deadlines = board.state.deadlines
     if task.step_deadline_ms is None:
         deadlines.cancel(Due.STEP, task.sid)
     else:
         deadlines.set(Due.STEP, task.sid, task.step_deadline_ms)
-    if target is None:
-        return
-    if target.reads_time:
+    if target is not None and target.reads_time:
         deadlines.set(Due.TIME_OF_DAY, task.sid, (now_ms // _MINUTE_MS + 1) * _MINUTE_MS)
-    if target.skip_if is None:
+    else:
+        deadlines.cancel(Due.TIME_OF_DAY, task.sid)
+    if target is None or target.skip_if is None:
         board.entered.pop(task.sid, None)
     elif entering:
         board.entered[task.sid] = None
@@ -249,6 +256,7 @@ def _place(board: Board, task: Task, target_index: int, base_ms: int, now_ms: in
     task.step_deadline_ms = None if target.timeout_s is None else base_ms + target.timeout_s * 1000
     if target.priority is not None:
         task.priority = target.priority
+    board.state.put_task(task)
     if task.task_queue_sid != target.queue_sid:
         _move_to_queue(board, task, target.queue_sid, now_ms)
     record_match(board.state, task, now_ms)

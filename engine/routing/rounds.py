@@ -78,7 +78,7 @@ def end_round_if_over(board: Board, task: Task, now_ms: int) -> None:
     if task.assignment_count >= board.state.limits.assignment_count_max:
         cancel_task(board, task, OFFERED_TOO_OFTEN, now_ms)
         return
-    reevaluate(board, task, now_ms)
+    reevaluate(board, task, now_ms, entering=True)
 
 
 def _back_off(board: Board, task: Task, worker_sid: str, status: ReservationStatus, now_ms: int) -> None:

@@ -1,5 +1,7 @@
 """A task from creation to its end (behaviour §2, §3)."""
 
+from copy import copy
+
 import pytest
 
 from engine.routing import commands as c
@@ -259,3 +261,19 @@ def test_a_task_without_workflow_needs_exactly_one_to_exist(world: World) -> Non
     world.simple_workflow(world.queue("other"), name="second")
     with pytest.raises(Refused, match="WorkflowSid field is required"):
         world.task()
+
+
+def test_a_finished_task_is_deleted_once_however_often_its_old_row_comes_back(world: World) -> None:
+    world.worker("ann")
+    sid = world.task()
+    task = world.get(sid)
+    world.accept(sid)
+    world.complete(sid)
+    world.do(c.AdoptFinishedTask(copy(task)))
+    world.do(c.DeleteTask(sid))
+    assert world.events == ["task.deleted"]
+    world.do(c.AdoptFinishedTask(copy(task)))
+    with pytest.raises(NotFound):
+        world.do(c.DeleteTask(sid))
+    world.wait(300)
+    assert not world.core.board.deleted

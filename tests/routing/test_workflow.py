@@ -286,3 +286,40 @@ def test_skip_if_is_asked_although_the_task_was_updated_in_the_batch_of_its_crea
     world.core.handle(c.CreateTask(task), world.now_ms)
     world.do(c.UpdateTask(task, priority=1))
     assert world.get(task).task_queue_sid == b
+
+
+def test_skip_if_is_asked_again_when_the_offer_ended_and_nobody_is_left(world: World) -> None:
+    a, b = world.queue("a", "skill == 'a'"), world.queue("b", "skill == 'b'")
+    world.worker("ann", skill="a")
+    world.workflow(routing(one("1==1", {"queue": a, "skip_if": "1==1"}, {"queue": b})))
+    task = world.task()
+    world.reject(task, activity_sid=world.activities["Offline"])
+    assert world.get(task).task_queue_sid == b
+
+
+def test_skip_if_is_not_asked_while_the_one_who_refused_stays_ready(world: World) -> None:
+    a, b = world.queue("a", "skill == 'a'"), world.queue("b", "skill == 'b'")
+    world.worker("ann", skill="a")
+    world.workflow(routing(one("1==1", {"queue": a, "skip_if": "1==1"}, {"queue": b})))
+    task = world.task()
+    world.reject(task)
+    assert world.get(task).task_queue_sid == a
+    world.wait(1)
+    assert world.offered_to(task) == ["ann"]
+
+
+def test_a_timed_step_that_was_left_wakes_nobody(world: World) -> None:
+    a = world.queue("a", "1==0")
+    timed = {"queue": a, "expression": "taskrouter.currentMin >= 0", "timeout": 5}
+    world.workflow(routing(one("1==1", timed, {"queue": a})))
+    world.task(timeout_s=3600)
+    world.wait(5)
+    assert world.core.next_deadline_ms() == world.now_ms - 5_000 + 3_600_000
+
+
+def test_a_new_minute_alone_writes_nothing(world: World) -> None:
+    a = world.queue("a", "1==0")
+    world.workflow(routing(one("1==1", {"queue": a, "expression": "taskrouter.currentMin >= 0"})))
+    world.task()
+    world.wait(60)
+    assert not world.changes
