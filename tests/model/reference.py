@@ -152,7 +152,7 @@ class Reference:
 
     def update_activity(self, now: int, *, sid: str, **changed: Any) -> None:
         activity = self.get("activities", sid)
-        name = changed.get("friendly_name", activity["name"])
+        name = str(changed.get("friendly_name", activity["name"]))
         self.name_is_free("activities", sid, name)
         self.change(activity, {"name": name}, "activity.updated", sid)
 

@@ -69,7 +69,7 @@ class Store:
         for event in changes.events:
             assert event.sequence == self.event_sequence + 1, f"gap before {event}"
             self.event_sequence = event.sequence
-        return changes.events
+        return list(changes.events)
 
     def remove(self, kind: Kind, sid: str) -> None:
         self.rows[kind].pop(sid, None)

@@ -46,8 +46,8 @@ from tests.model.worlds import (
 )
 
 PROFILES = {
-    "ci": {"max_examples": 120, "stateful_step_count": 30, "derandomize": True, "database": None},
-    "long": {"max_examples": 5_000, "stateful_step_count": 80},
+    "ci": settings(max_examples=120, stateful_step_count=30, derandomize=True, database=None),
+    "long": settings(max_examples=20_000, stateful_step_count=80),
 }
 
 WORKERS = tuple(f"WK{number:032x}" for number in range(1, 6))
@@ -211,7 +211,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
         start = None if age_ms is None else self.worlds.now - age_ms
         self.do(CreateTask(self.mint("WT"), **parts, **route, virtual_start_ms=start), pause)
 
-    @precondition(tasks)
+    @precondition(lambda self: bool(self.tasks()))
     @rule(
         pause=pauses_ms,
         number=which,
@@ -246,7 +246,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
             pause,
         )
 
-    @precondition(tasks)
+    @precondition(lambda self: bool(self.tasks()))
     @rule(
         pause=pauses_ms,
         number=which,
@@ -261,7 +261,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
         else:
             self.do(UpdateTask(sid, about, assignment_status=status, reason="because"), pause)
 
-    @precondition(lambda self: self.tasks("assigned", "wrapping"))
+    @precondition(lambda self: bool(self.tasks("assigned", "wrapping")))
     @rule(pause=pauses_ms, number=which, status=st.sampled_from((TaskStatus.WRAPPING, TaskStatus.COMPLETED)))
     def finish_task(self, *, pause: int | None, number: int, status: TaskStatus) -> None:
         task = pick(self.tasks("assigned", "wrapping"), number)
@@ -269,19 +269,19 @@ class CoreAgainstReference(RuleBasedStateMachine):
 
     # Reservations
 
-    @precondition(lambda self: self.reservations("pending"))
+    @precondition(lambda self: bool(self.reservations("pending")))
     @rule(pause=pauses_ms, number=which)
     def accept(self, *, pause: int | None, number: int) -> None:
         sid = pick(self.reservations("pending"), number)["sid"]
         self.do(UpdateReservation(sid, ReservationStatus.ACCEPTED), pause)
 
-    @precondition(lambda self: self.reservations("pending"))
+    @precondition(lambda self: bool(self.reservations("pending")))
     @rule(pause=pauses_ms, number=which)
     def accept_by_callback(self, *, pause: int | None, number: int) -> None:
         sid = pick(self.reservations("pending"), number)["sid"]
         self.do(AssignmentInstructed(sid, "accept"), pause)
 
-    @precondition(lambda self: self.reservations("pending"))
+    @precondition(lambda self: bool(self.reservations("pending")))
     @rule(
         pause=pauses_ms,
         number=which,
@@ -298,7 +298,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
         }
         self.do(commands[how], pause)
 
-    @precondition(reservations)
+    @precondition(lambda self: bool(self.reservations()))
     @rule(
         pause=pauses_ms,
         number=which,
@@ -327,7 +327,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
             pause,
         )
 
-    @precondition(reservations)
+    @precondition(lambda self: bool(self.reservations()))
     @rule(pause=pauses_ms, number=which, instruction=st.sampled_from(("accept", "reject", None)))
     def callback_answers_late(self, *, pause: int | None, number: int, instruction: str | None) -> None:
         sid = pick(self.reservations(), number)["sid"]
@@ -453,7 +453,7 @@ class CoreAgainstReference(RuleBasedStateMachine):
 
 TestCoreAgainstReference = CoreAgainstReference.TestCase
 TestCoreAgainstReference.settings = settings(
+    PROFILES[os.environ.get("POINTSMAN_MODEL_PROFILE", "ci")],
     deadline=None,
     suppress_health_check=list(HealthCheck),
-    **PROFILES[os.environ.get("POINTSMAN_MODEL_PROFILE", "ci")],  # type: ignore[arg-type]
 )
