@@ -1,7 +1,8 @@
 """What the rest of the system calls: commands in, committed answers out."""
 
 import asyncio
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from engine import metrics
@@ -39,6 +40,7 @@ class RoutingService:
         routing_limits: what the cores decide by.
         new_sid: mints SIDs.
         clock: milliseconds since the epoch.
+        monotonic: seconds of a clock that never steps back; the leases are judged by it.
     """
 
     def __init__(
@@ -52,13 +54,14 @@ class RoutingService:
         routing_limits: RoutingLimits | None = None,
         new_sid: SidFactory | None = None,
         clock: Clock = wall_clock_ms,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._publisher = publisher
         self._limits = limits or RuntimeLimits()
         self._clock = clock
         self._new_sid = new_sid or time_ordered_sids()
-        self._leases = LeaseKeeper(lease_store, owner, self._limits)
+        self._leases = LeaseKeeper(lease_store, owner, self._limits, monotonic)
         self._loader = Loader(
             store, self._new_sid, clock, routing_limits or RoutingLimits(), self._limits.load_concurrency_max
         )
