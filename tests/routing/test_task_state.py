@@ -214,6 +214,15 @@ def test_attributes_are_replaced_as_a_whole(world: World) -> None:
     assert (world.get(task).attributes, world.get(task).values) == ('{"b": 2}', {"b": 2})
 
 
+def test_any_attribute_key_is_kept_and_those_that_are_no_names_hinder_nothing(world: World) -> None:
+    queue = world.queue("q", "1==0")
+    workflow = world.workflow(routing(one("value == 'gold'", {"queue": queue})), name="w")
+    attributes = {"customer-value": "silver", "": 1, "a.b": [], "and": True, "value": "gold"}
+    task = world.task(workflow_sid=workflow, attributes=attributes)
+    assert json.loads(world.get(task).attributes) == attributes
+    assert world.queue_of(task) == "q"
+
+
 @pytest.mark.parametrize("wanted", [T.WRAPPING, T.COMPLETED])
 def test_attributes_and_a_wrap_up_or_completion_are_separate_requests(world: World, wanted: T) -> None:
     task = in_status(world, T.ASSIGNED)
@@ -312,7 +321,7 @@ def test_with_exactly_one_workflow_none_need_be_named(world: World) -> None:
 def test_the_events_of_one_life_come_in_the_observed_order(world: World) -> None:
     world.worker("ann")
     events = []
-    task = world.task(attributes=json.loads('{"a": 1}'))
+    task = world.task(attributes={"a": 1})
     events += world.events
     world.accept(task)
     events += world.events
