@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from engine.routing.eligibility import Eligibility
 from engine.routing.state import WorkspaceState
+from engine.routing.statistics import Tally
 
 Choice = tuple[int, dict[str, int | None]]
 """What the matcher chose from when it began a task's last round, for explanations.
@@ -25,3 +26,5 @@ class Board:
     """By the SID of an open task that was offered. Not stored: a restart forgets."""
     deleted: dict[str, None] = field(default_factory=dict)
     """Finished tasks that were deleted while their row could still be read as it was."""
+    tally: Tally = field(default_factory=Tally)
+    """The counters of the open tasks, as of the last batch taken."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from engine.routing.entities import ReservationStatus, Task, TaskOrder, TaskStatus
+from engine.routing.statistics_views import Scope
 
 
 class Unset(Enum):
@@ -262,6 +263,23 @@ class ExplainTask:
 
 
 @dataclass(slots=True, frozen=True)
+class ReadRealTime:
+    """→ tuple of RealTimeView, one for each of `sids` (one in all for a workspace or its workers).
+
+    Changes nothing. `task_channel` is a SID or a unique name. Of the workers those are told that the queues
+    `sids`, or the one named `queue_name`, take and whose name is `friendly_name`; without any, all.
+    `unknown_is_empty` answers zeros for what does not exist instead of NotFound.
+    """
+
+    scope: Scope
+    sids: tuple[str, ...] = ()
+    task_channel: str | None = None
+    unknown_is_empty: bool = False
+    queue_name: str | None = None
+    friendly_name: str | None = None
+
+
+@dataclass(slots=True, frozen=True)
 class UpdateReservation:
     """→ ReservationView. Exactly one of task_sid and worker_sid is the route it was addressed by.
 
@@ -321,6 +339,7 @@ Command = (
     | DeleteTask
     | AdoptFinishedTask
     | ExplainTask
+    | ReadRealTime
     | UpdateReservation
     | AssignmentInstructed
     | AssignmentCallbackFailed

@@ -12,7 +12,15 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.routing import commands as c
-from engine.routing import explain, matching, on_configuration, on_reservations, on_tasks, on_workers
+from engine.routing import (
+    explain,
+    matching,
+    on_configuration,
+    on_reservations,
+    on_tasks,
+    on_workers,
+    read_statistics,
+)
 from engine.routing.board import Board
 from engine.routing.bootstrap import new_board
 from engine.routing.deadlines import Due
@@ -53,6 +61,7 @@ _HANDLERS: dict[type, Handler] = {
     c.DeleteTask: on_tasks.remove_task,
     c.AdoptFinishedTask: on_tasks.adopt_task,
     c.ExplainTask: explain.explain_task,
+    c.ReadRealTime: read_statistics.read_real_time,
     c.UpdateReservation: on_reservations.update_reservation,
     c.AssignmentInstructed: on_reservations.follow_instruction,
     c.AssignmentCallbackFailed: on_reservations.fail_callback,
@@ -129,7 +138,9 @@ class WorkspaceCore:
         limits: RoutingLimits | None = None,
     ) -> "WorkspaceCore":
         """Rebuild the live state from rows; overdue deadlines fire at the next `advance`."""
-        return cls(load_board(rows, new_sid, limits or RoutingLimits(), now_ms))
+        board = load_board(rows, new_sid, limits or RoutingLimits(), now_ms)
+        board.tally.take_in_all(board.state.tasks.values())
+        return cls(board)
 
     @property
     def workspace(self) -> Workspace:
@@ -171,6 +182,7 @@ class WorkspaceCore:
     def take_changes(self) -> Changes:
         """Take everything that changed since the last call."""
         changes, self.board.state.changes = self.board.state.changes, Changes()
+        self.board.tally.take_in(changes)
         return changes
 
     def view(self) -> WorkspaceView:

@@ -2,9 +2,11 @@
 
 from engine.routing import capacity
 from engine.routing.board import Board
-from engine.routing.entities import ReservationStatus, TaskStatus
+from engine.routing.entities import ReservationStatus, Task, TaskStatus
 from engine.routing.progress import demand_of, target_of
 from engine.routing.states import OPEN_RESERVATION, OPEN_TASK
+from engine.routing.statistics import STATUSES, WORKSPACE
+from engine.routing.statistics_views import TaskFigures, Waiting
 
 R = ReservationStatus
 
@@ -17,6 +19,7 @@ def check(board: Board, now_ms: int, *, after_match: bool = True) -> None:
     _check_tasks(board)
     _check_capacity(board)
     _check_indexes(board)
+    _check_tally(board)
     if after_match:
         _check_nothing_matchable(board, now_ms)
 
@@ -81,6 +84,39 @@ def _check_indexes(board: Board) -> None:
         ready = eligibility.ready[class_.demand.channel_sid]
         expected = eligible if class_.demand.ignores_capacity else eligible & ready
         assert class_.ready == expected, f"ready of {class_.key}"
+
+
+def _check_tally(board: Board) -> None:
+    tasks = [task for task in board.state.tasks.values() if task.status in OPEN_TASK]
+    groups: dict[tuple[str, str | None], list[Task]] = {(WORKSPACE, None): []}
+    for task in tasks:
+        for scope in (WORKSPACE, task.task_queue_sid, task.workflow_sid):
+            for channel_sid in (None, task.task_channel_sid):
+                if scope is not None:
+                    groups.setdefault((scope, channel_sid), []).append(task)
+    for (scope, channel_sid), group in groups.items():
+        expected, told = _figures(group), board.tally.figures(scope, channel_sid)
+        assert told.by_status == expected.by_status, f"{scope} on {channel_sid}: {told} != {expected}"
+        assert told.by_priority == expected.by_priority, f"{scope} on {channel_sid}: {told} != {expected}"
+        assert told.longest == expected.longest, f"{scope} on {channel_sid}: {told} != {expected}"
+        if scope in board.state.task_queues:
+            assert told.longest_in_queue == expected.longest_in_queue, f"{scope}: {told} != {expected}"
+
+
+def _figures(tasks: list[Task]) -> TaskFigures:
+    statuses = [task.status for task in tasks]
+    priorities = [task.priority for task in tasks]
+    waiting = [task for task in tasks if task.status is TaskStatus.PENDING]
+    created = min(((task.date_created_ms, task.sequence, task.sid) for task in waiting), default=None)
+    entered = min(
+        ((task.task_queue_entered_ms or 0, task.sequence, task.sid) for task in waiting), default=None
+    )
+    return TaskFigures(
+        by_status={str(status): statuses.count(status) for status in STATUSES},
+        by_priority={priority: priorities.count(priority) for priority in sorted(set(priorities))},
+        longest=Waiting(created[2], created[0]) if created else Waiting(),
+        longest_in_queue=Waiting(entered[2], entered[0]) if entered else Waiting(),
+    )
 
 
 def _check_nothing_matchable(board: Board, now_ms: int) -> None:

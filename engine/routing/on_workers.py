@@ -95,7 +95,8 @@ def delete_worker(board: Board, command: DeleteWorker, now_ms: int) -> None:
     del state.workers[worker.sid]
     del state.names[worker.friendly_name.lower()]
     state.remove(Kind.WORKER, worker.sid)
-    data = worker_data(state, worker)
+    since_ms = worker.date_status_changed_ms
+    data = worker_data(state, worker) | {"worker_time_in_activity_ms": str(now_ms - since_ms)}
     state.record("worker.deleted", worker.sid, f"Worker {worker.friendly_name} deleted", data, now_ms)
     for task in offered:
         end_round_if_over(board, task, now_ms)

@@ -7,6 +7,7 @@ from engine.routing.capacity import in_use
 from engine.routing.entities import (
     Activity,
     Reservation,
+    ReservationStatus,
     Task,
     TaskChannel,
     TaskQueue,
@@ -175,4 +176,6 @@ def record_reservation(state: WorkspaceState, event_type: str, reservation: Rese
     task = state.tasks[reservation.task_sid]
     worker = state.workers[reservation.worker_sid]
     data = reservation_data(state, reservation, task, worker, now_ms)
+    if reservation.status is ReservationStatus.ACCEPTED and task.task_queue_entered_ms is not None:
+        data["task_age_in_queue"] = str((now_ms - task.task_queue_entered_ms) // 1000)
     state.record(event_type, reservation.sid, f"Reservation {reservation.sid}: {event_type}", data, now_ms)

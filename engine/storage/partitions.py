@@ -1,4 +1,4 @@
-"""The daily partitions of the event log: made ahead of time, dropped whole.
+"""The daily partitions of the event log and of the statistics: made ahead of time, dropped whole.
 
 A partition is built as a table of its own and then attached: that asks for weaker locks than creating it in
 place, so the running node goes on inserting. A day whose rows already went to the default partition (nobody
@@ -15,12 +15,19 @@ DAY_MS = 86_400_000
 DAYS_AHEAD = 7
 """How many days after today have their partition, unless told otherwise."""
 
-_PREFIX = "events_day_"
+EVENTS = "events"
+TABLES = {
+    # partitioned tables, with the storage parameters of their partitions
+    EVENTS: "",
+    "statistics_counts": " WITH (fillfactor = 70)",
+    "statistics_durations": " WITH (fillfactor = 70)",
+}
+
 _LOCK_KEY = 0x6576656E7473
 _LOCK_TIMEOUT = "2s"
 
 _LOCK = query("lock_partitions")
-_LIST = query("list_event_partitions")
+_LIST = query("list_partitions")
 _TIMEOUT = query("set_local_lock_timeout")
 
 
@@ -31,42 +38,51 @@ async def ensure_partitions(connection: Connection, now_ms: int, days_ahead: int
     default partition, or a lock was not to be had) is left out.
     """
     today = now_ms // DAY_MS
-    existing = set(await event_partitions(connection))
-    missing = [day for day in range(today - 1, today + days_ahead + 1) if day not in existing]
-    return [partition_name(day) for day in missing if await _make(connection, day)]
+    made = []
+    for table in TABLES:
+        existing = set(await partitions(connection, table))
+        missing = [day for day in range(today - 1, today + days_ahead + 1) if day not in existing]
+        made += [partition_name(day, table) for day in missing if await _make(connection, table, day)]
+    return made
 
 
 async def drop_partitions(connection: Connection, before_ms: int) -> list[str]:
-    """Drop the partitions all of whose events are older than `before_ms`; returns their names.
+    """Drop the partitions all of whose rows are older than `before_ms`; returns their names.
 
     A partition that cannot be locked within two seconds is left for the next time.
     """
     last_day = before_ms // DAY_MS - 1
-    old = [day for day in await event_partitions(connection) if day <= last_day]
-    return [partition_name(day) for day in sorted(old) if await _drop(connection, day)]
+    dropped = []
+    for table in TABLES:
+        old = [day for day in await partitions(connection, table) if day <= last_day]
+        dropped += [partition_name(day, table) for day in sorted(old) if await _drop(connection, table, day)]
+    return dropped
 
 
-async def event_partitions(connection: Connection) -> list[int]:
+async def partitions(connection: Connection, table: str = EVENTS) -> list[int]:
     """Return the days, counted from the epoch, that have a partition."""
-    names = [row["name"] for row in await connection.fetch(_LIST)]
-    return [int(name.removeprefix(_PREFIX)) for name in names if name.startswith(_PREFIX)]
+    prefix = partition_name("", table)
+    names = [row["name"] for row in await connection.fetch(_LIST, table)]
+    return [int(name.removeprefix(prefix)) for name in names if name.startswith(prefix)]
 
 
-def partition_name(day: int) -> str:
+def partition_name(day: int | str, table: str = EVENTS) -> str:
     """Name the partition of a day counted from the epoch."""
-    return f"{_PREFIX}{day}"
+    return f"{table}_day_{day}"
 
 
-async def _make(connection: Connection, day: int) -> bool:
-    name = partition_name(day)
+async def _make(connection: Connection, table: str, day: int) -> bool:
+    name = partition_name(day, table)
     try:
         async with connection.transaction():
             await _lock(connection)
-            if day in await event_partitions(connection):
+            if day in await partitions(connection, table):
                 return False
-            await connection.execute(f"CREATE TABLE {name} (LIKE events INCLUDING CONSTRAINTS)")
             await connection.execute(
-                f"ALTER TABLE events ATTACH PARTITION {name} "
+                f"CREATE TABLE {name} (LIKE {table} INCLUDING CONSTRAINTS){TABLES[table]}"
+            )
+            await connection.execute(
+                f"ALTER TABLE {table} ATTACH PARTITION {name} "
                 f"FOR VALUES FROM ({day * DAY_MS}) TO ({(day + 1) * DAY_MS})"
             )
     except (asyncpg.CheckViolationError, asyncpg.LockNotAvailableError):
@@ -74,11 +90,11 @@ async def _make(connection: Connection, day: int) -> bool:
     return True
 
 
-async def _drop(connection: Connection, day: int) -> bool:
+async def _drop(connection: Connection, table: str, day: int) -> bool:
     try:
         async with connection.transaction():
             await _lock(connection)
-            await connection.execute(f"DROP TABLE IF EXISTS {partition_name(day)}")
+            await connection.execute(f"DROP TABLE IF EXISTS {partition_name(day, table)}")
     except asyncpg.LockNotAvailableError:
         return False
     return True

@@ -1,7 +1,7 @@
 """What goes, and when: finished and deleted tasks, old events, what a deleted workspace leaves.
 
 Rows go in batches of bounded size, each a transaction of its own, so that nobody waits long for a lock and a
-stop loses nothing. Whole days of events go by dropping their partition.
+stop loses nothing. Whole days of events and statistics go by dropping their partitions.
 """
 
 from engine.storage.partitions import DAYS_AHEAD, drop_partitions, ensure_partitions
@@ -13,7 +13,11 @@ _DELETED_TASKS = query("pick_deleted_tasks")
 _PURGE_RESERVATIONS = query("purge_reservations")
 _PURGE_TASKS = query("purge_tasks")
 _PURGE_CONFIGURATIONS = query("purge_configurations")
-_OLD_DEFAULT_EVENTS = query("purge_default_events")
+_OLD_DEFAULT_ROWS = (
+    query("purge_default_events"),
+    query("purge_default_statistics_counts"),
+    query("purge_default_statistics_durations"),
+)
 _DELETED_WORKSPACES = query("deleted_workspaces")
 _PURGE_WORKSPACE_ROW = query("purge_workspace_row")
 
@@ -62,9 +66,13 @@ class Retention:
             return _count(await connection.execute(_PURGE_CONFIGURATIONS))
 
     async def purge_events(self, now_ms: int, keep_ms: int) -> list[str]:
-        """Drop the days whose events are all older than `keep_ms`; returns their partitions' names."""
+        """Drop the days whose events are all older than `keep_ms`, with their statistics.
+
+        Returns the names of the partitions dropped.
+        """
         before_ms = now_ms - keep_ms
-        await self._in_batches(_OLD_DEFAULT_EVENTS, before_ms)
+        for statement in _OLD_DEFAULT_ROWS:
+            await self._in_batches(statement, before_ms)
         async with self._database.committing() as connection:
             return await drop_partitions(connection, before_ms)
 

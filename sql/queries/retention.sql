@@ -40,6 +40,24 @@ WHERE (workspace_sid, event_date_ms, sequence) IN (
     SELECT workspace_sid, event_date_ms, sequence FROM events_default WHERE event_date_ms < $1 LIMIT $2
 )
 
+-- name: purge_default_statistics_counts
+DELETE FROM statistics_counts_default
+WHERE (workspace_sid, scope_sid, span_ms, start_ms, task_channel_sid) IN (
+    SELECT workspace_sid, scope_sid, span_ms, start_ms, task_channel_sid
+    FROM statistics_counts_default
+    WHERE start_ms < $1
+    LIMIT $2
+)
+
+-- name: purge_default_statistics_durations
+DELETE FROM statistics_durations_default
+WHERE (workspace_sid, scope_sid, span_ms, start_ms, measure, task_channel_sid, value_s) IN (
+    SELECT workspace_sid, scope_sid, span_ms, start_ms, measure, task_channel_sid, value_s
+    FROM statistics_durations_default
+    WHERE start_ms < $1
+    LIMIT $2
+)
+
 -- name: deleted_workspaces
 SELECT workspace_sid FROM workspaces WHERE date_deleted_ms <= $1 ORDER BY date_deleted_ms
 

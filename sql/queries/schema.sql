@@ -1,4 +1,4 @@
--- Migrations and the partitions of the event log.
+-- Migrations and the partitions of the event log and the statistics.
 
 -- name: lock_migrations
 SELECT pg_advisory_lock($1)
@@ -26,12 +26,12 @@ SELECT pg_advisory_xact_lock($1)
 -- name: set_local_lock_timeout
 SELECT set_config('lock_timeout', $1, true)
 
--- name: list_event_partitions
+-- name: list_partitions
 -- regclass resolves along the search path, so a test's or tenant's schema is its own.
 SELECT c.relname AS name
 FROM pg_inherits AS i
 JOIN pg_class AS c ON c.oid = i.inhrelid
-WHERE i.inhparent = 'events'::regclass
+WHERE i.inhparent = $1::text::regclass
 
 -- name: ping
 SELECT 1

@@ -5,7 +5,7 @@ import pytest
 
 from engine.routing.effects import Changes, Kind
 from engine.storage.accounts import Accounts
-from engine.storage.partitions import DAY_MS
+from engine.storage.partitions import DAY_MS, TABLES
 from engine.storage.pool import Database
 from engine.storage.retention import Retention
 from engine.storage.store import PostgresStore
@@ -82,14 +82,14 @@ async def test_days_of_old_events_are_dropped_whole(
 ) -> None:
     day = 5000
     assert await retention.ensure_partitions(day * DAY_MS, 1) == [
-        f"events_day_{n}" for n in (4999, 5000, 5001)
+        f"{table}_day_{n}" for table in TABLES for n in (4999, 5000, 5001)
     ]
     strays = [event(n, event_date_ms=n) for n in range(1, 6)]
     kept = [event(10 + n, event_date_ms=(4999 + n) * DAY_MS) for n in range(3)]
     await store.create_workspace(OWNER, 60.0, changes(workspace(), *strays, *kept))
     assert await count(pools, "events") == 8
     dropped = await retention.purge_events(day * DAY_MS + KEEP_MS + 1, KEEP_MS)
-    assert dropped == ["events_day_4999"]
+    assert dropped == [f"{table}_day_4999" for table in TABLES]
     assert await count(pools, "events") == 2
 
 
@@ -140,7 +140,8 @@ async def test_a_partition_in_use_is_left_for_the_next_time(
     try:
         async with reader.transaction():
             await reader.fetch("SELECT FROM events")
-            assert await retention.purge_events(DAY_MS * 10, 0) == []
+            dropped = await retention.purge_events(DAY_MS * 10, 0)
+            assert not [name for name in dropped if name.startswith("events")]
         assert await retention.purge_events(DAY_MS * 10, 0) == ["events_day_2", "events_day_3"]
     finally:
         await reader.close()

@@ -1,0 +1,152 @@
+-- Statistics: the rollups that a batch adds to, and what is read of them and of the ragged ends of a window.
+
+-- name: add_statistics
+-- One statement for both tables: a batch pays for one round trip.
+WITH counted AS (
+    INSERT INTO statistics_counts AS have (
+        workspace_sid,
+        scope_sid, span_ms, start_ms, task_channel_sid,
+        tasks_created, tasks_entered, tasks_canceled, tasks_completed, tasks_deleted, tasks_moved,
+        tasks_timed_out_in_workflow, reservations_created, reservations_accepted, reservations_rejected,
+        reservations_timed_out, reservations_canceled, reservations_rescinded
+    )
+    SELECT $1, rows.*
+    FROM unnest(
+        $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[],
+        $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
+        $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[]
+    ) AS rows
+    ON CONFLICT (workspace_sid, scope_sid, span_ms, start_ms, task_channel_sid) DO UPDATE SET
+        tasks_created = have.tasks_created + excluded.tasks_created,
+        tasks_entered = have.tasks_entered + excluded.tasks_entered,
+        tasks_canceled = have.tasks_canceled + excluded.tasks_canceled,
+        tasks_completed = have.tasks_completed + excluded.tasks_completed,
+        tasks_deleted = have.tasks_deleted + excluded.tasks_deleted,
+        tasks_moved = have.tasks_moved + excluded.tasks_moved,
+        tasks_timed_out_in_workflow = have.tasks_timed_out_in_workflow + excluded.tasks_timed_out_in_workflow,
+        reservations_created = have.reservations_created + excluded.reservations_created,
+        reservations_accepted = have.reservations_accepted + excluded.reservations_accepted,
+        reservations_rejected = have.reservations_rejected + excluded.reservations_rejected,
+        reservations_timed_out = have.reservations_timed_out + excluded.reservations_timed_out,
+        reservations_canceled = have.reservations_canceled + excluded.reservations_canceled,
+        reservations_rescinded = have.reservations_rescinded + excluded.reservations_rescinded
+)
+INSERT INTO statistics_durations AS have (
+    workspace_sid,
+    scope_sid, span_ms, start_ms, measure, task_channel_sid, value_s, times
+)
+SELECT $1, rows.*
+FROM unnest(
+    $19::text[], $20::bigint[], $21::bigint[], $22::text[], $23::text[], $24::bigint[], $25::bigint[]
+) AS rows
+ON CONFLICT (workspace_sid, scope_sid, span_ms, start_ms, measure, task_channel_sid, value_s) DO UPDATE SET
+    times = have.times + excluded.times
+
+-- name: sum_statistics_counts
+SELECT
+    scope_sid,
+    sum(tasks_created)::bigint AS tasks_created,
+    sum(tasks_entered)::bigint AS tasks_entered,
+    sum(tasks_canceled)::bigint AS tasks_canceled,
+    sum(tasks_completed)::bigint AS tasks_completed,
+    sum(tasks_deleted)::bigint AS tasks_deleted,
+    sum(tasks_moved)::bigint AS tasks_moved,
+    sum(tasks_timed_out_in_workflow)::bigint AS tasks_timed_out_in_workflow,
+    sum(reservations_created)::bigint AS reservations_created,
+    sum(reservations_accepted)::bigint AS reservations_accepted,
+    sum(reservations_rejected)::bigint AS reservations_rejected,
+    sum(reservations_timed_out)::bigint AS reservations_timed_out,
+    sum(reservations_canceled)::bigint AS reservations_canceled,
+    sum(reservations_rescinded)::bigint AS reservations_rescinded
+FROM statistics_counts
+WHERE workspace_sid = $1
+    AND scope_sid = ANY($2::text[])
+    AND span_ms = $3
+    AND start_ms >= $4
+    AND start_ms < $5
+    AND ($6::text IS NULL OR task_channel_sid = $6)
+GROUP BY scope_sid
+
+-- name: sum_statistics_durations
+-- Measures from $7 to before $8: the names of waits, or the SIDs of activities.
+SELECT scope_sid, measure, value_s, sum(times)::bigint AS times
+FROM statistics_durations
+WHERE workspace_sid = $1
+    AND scope_sid = ANY($2::text[])
+    AND span_ms = $3
+    AND start_ms >= $4
+    AND start_ms < $5
+    AND ($6::text IS NULL OR task_channel_sid = $6)
+    AND measure >= $7
+    AND measure < $8
+GROUP BY scope_sid, measure, value_s
+
+-- name: sum_statistics_events
+-- What the rollups would say of less than a minute: the events themselves, alike ones counted together.
+SELECT
+    {scope} AS scope_sid,
+    e.event_type,
+    e.task_channel_sid,
+    CASE WHEN e.event_type IN ('reservation.accepted', 'task.canceled') THEN e.data::json ->> 'task_age' END
+        AS task_age,
+    CASE WHEN e.event_type = 'reservation.accepted' THEN e.data::json ->> 'task_age_in_queue' END
+        AS task_age_in_queue,
+    CASE WHEN e.event_type = 'worker.activity.update' THEN e.data::json ->> 'worker_previous_activity_sid' END
+        AS worker_previous_activity_sid,
+    CASE WHEN e.event_type = 'worker.activity.update' THEN e.data::json ->> 'worker_time_in_previous_activity_ms' END
+        AS worker_time_in_previous_activity_ms,
+    CASE WHEN e.event_type = 'worker.deleted' THEN e.data::json ->> 'worker_activity_sid' END
+        AS worker_activity_sid,
+    CASE WHEN e.event_type = 'worker.deleted' THEN e.data::json ->> 'worker_time_in_activity_ms' END
+        AS worker_time_in_activity_ms,
+    count(*) AS times
+FROM events AS e
+WHERE e.workspace_sid = $1
+    AND {scope} = ANY($2::text[])
+    AND e.event_date_ms >= $3
+    AND e.event_date_ms < $4
+    AND e.event_type = ANY($5::text[])
+    AND ($6::text IS NULL OR e.task_channel_sid = $6)
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+
+-- name: activities_at
+-- In which activity each worker was at the moment $2, since when and until when; NULL = still.
+SELECT
+    p.sid AS worker_sid,
+    coalesce(next.activity_sid, p.activity_sid) AS activity_sid,
+    coalesce(next.event_date_ms - next.spent_ms, p.since_ms) AS began_ms,
+    next.event_date_ms AS ended_ms
+FROM (
+    SELECT w.sid, w.activity_sid, w.date_status_changed_ms AS since_ms
+    FROM workers AS w
+    WHERE w.workspace_sid = $1 AND ($4::text[] IS NULL OR w.sid = ANY($4))
+    UNION ALL
+    SELECT d.worker_sid, NULL, NULL
+    FROM events AS d
+    WHERE d.workspace_sid = $1
+        AND d.event_type = 'worker.deleted'
+        AND d.event_date_ms >= $2
+        AND d.event_date_ms < $3
+        AND ($4::text[] IS NULL OR d.worker_sid = ANY($4))
+) AS p
+LEFT JOIN LATERAL (
+    SELECT
+        e.event_date_ms,
+        coalesce(e.data::json ->> 'worker_previous_activity_sid', e.data::json ->> 'worker_activity_sid')
+            AS activity_sid,
+        coalesce(
+            e.data::json ->> 'worker_time_in_previous_activity_ms', e.data::json ->> 'worker_time_in_activity_ms'
+        )::bigint AS spent_ms
+    FROM events AS e
+    WHERE e.workspace_sid = $1
+        AND e.worker_sid = p.sid
+        AND e.event_type IN ('worker.activity.update', 'worker.deleted')
+        AND e.event_date_ms >= $2
+        AND e.event_date_ms < $3
+    ORDER BY e.event_date_ms, e.sequence
+    LIMIT 1
+) AS next ON true
+WHERE coalesce(next.event_date_ms - next.spent_ms, p.since_ms) < $2
+
+-- name: activity_names
+SELECT sid, friendly_name FROM activities WHERE workspace_sid = $1 ORDER BY sid
