@@ -35,6 +35,7 @@ def accept(board: Board, reservation: Reservation, now_ms: int) -> None:
     state = board.state
     task = state.tasks[reservation.task_sid]
     move_task(task, TaskStatus.ASSIGNED, now_ms)
+    task.version += 1
     task.date_assigned_ms = now_ms
     task.refusals.clear()
     state.put_task(task)
