@@ -220,6 +220,15 @@ def test_the_version_goes_up_with_every_move_and_if_match_must_name_it(world: Wo
     assert world.move(reservation, R.WRAPPING, if_match=1).version == 2
 
 
+def test_an_offer_raises_the_workers_version_and_its_answer_does_not(world: World) -> None:
+    (ann,) = world.state.workers
+    before = world.get_worker(ann).version
+    task = world.task()
+    assert world.get_worker(ann).version == before + 1
+    world.accept(task)
+    assert world.get_worker(ann).version == before + 1
+
+
 def test_a_reservation_is_found_under_its_task_and_its_worker_only(world: World) -> None:
     (ann,) = world.state.workers
     (reservation,) = world.offers(world.task())

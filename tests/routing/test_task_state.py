@@ -88,6 +88,32 @@ def test_only_canceled_wrapping_and_completed_can_be_set(world: World, status: T
         world.do(c.UpdateTask(task, assignment_status=wanted))
 
 
+def test_every_change_of_status_raises_the_version(world: World) -> None:
+    world.worker("ann")
+    view = world.do(c.CreateTask(world.new_sid("WT")))
+    versions = [(view.status, view.version)]
+    task = world.get(view.sid)
+    for move in (
+        lambda: None,
+        lambda: world.reject(task.sid),
+        lambda: world.wait(1),
+        lambda: world.accept(task.sid),
+        lambda: world.move(world.offers(task.sid)[0], R.WRAPPING),
+        lambda: world.complete(task.sid),
+    ):
+        move()
+        versions.append((task.status, task.version))
+    assert versions == [
+        (T.PENDING, 0),
+        (T.RESERVED, 1),
+        (T.PENDING, 2),
+        (T.RESERVED, 3),
+        (T.ASSIGNED, 4),
+        (T.WRAPPING, 5),
+        (T.COMPLETED, 6),
+    ]
+
+
 def test_nothing_leads_from_assigned_back_or_out_of_an_end() -> None:
     assert TASK_MOVES[T.ASSIGNED] == {T.WRAPPING, T.COMPLETED}
     assert TASK_MOVES[T.WRAPPING] == {T.COMPLETED}
