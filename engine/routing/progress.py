@@ -205,8 +205,10 @@ def _check_known_worker(board: Board, task: Task, target: Target) -> None:
 
 
 def _is_json_null(task: Task, path: tuple[str | int, ...]) -> bool:
-    parent = value_at(task.values, path[:-1])
-    return isinstance(parent, dict) and path[-1] in parent and parent[path[-1]] is None
+    parent, last = value_at(task.values, path[:-1]), path[-1]
+    if isinstance(parent, list):
+        return isinstance(last, int) and last < len(parent) and parent[last] is None
+    return isinstance(parent, dict) and last in parent and parent[last] is None
 
 
 def _warn_known_worker(board: Board, task: Task, code: int, message: str) -> None:

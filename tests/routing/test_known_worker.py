@@ -96,11 +96,22 @@ def test_a_worker_outside_the_queue_alerts_and_the_task_stays(world: World) -> N
     assert world.offered_to(task) == ["ann"]
 
 
-def test_an_attribute_that_is_null_waits_without_an_alert(world: World) -> None:
-    known_step(world)
+@pytest.mark.parametrize(
+    ("path", "attributes", "codes"),
+    [
+        ("task.agent.sid", {"agent": {"sid": None}}, []),
+        ("task.agents[0]", {"agents": [None]}, []),
+        ("task.agents[1]", {"agents": [None]}, [40154]),
+        ("task.agents.first", {"agents": [None]}, [40154]),
+    ],
+)
+def test_an_attribute_that_is_null_waits_without_an_alert(
+    world: World, path: str, attributes: dict[str, Any], codes: list[int]
+) -> None:
+    world.steps({"queue": world.queue(), "known_worker_sid": path})
     world.worker("ann")
-    task = world.task(**to(None))
-    assert not world.changes.warnings
+    task = world.task(attributes=attributes)
+    assert [warning.code for warning in world.changes.warnings] == codes
     assert world.status(task) is T.PENDING
 
 
