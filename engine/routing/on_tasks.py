@@ -1,6 +1,6 @@
 """Commands about tasks: create, update, delete, and the deadlines of a task (behaviour §2)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from engine.routing.board import Board
 from engine.routing.commands import UNSET, AdoptFinishedTask, CreateTask, DeleteTask, UpdateTask
@@ -72,9 +72,11 @@ def create_task(board: Board, command: CreateTask, now_ms: int) -> TaskView:
     else:
         enter_workflow(board, task, now_ms)
     view = task_view(state, task)
+    # The answer tells the task as it was made, pending and before its queue took it in (contract §5.4); one
+    # that fell out of its workflow at once is canceled only after this answer (OQ-1).
+    view.task_queue_entered_ms = None
     if task.status is TaskStatus.CANCELED:
-        # It fell out of its workflow at once; the answer to a create is a pending task all the same (OQ-1).
-        view = replace(view, status=TaskStatus.PENDING, reason=None, version=0)
+        view.status, view.reason, view.version = TaskStatus.PENDING, None, 0
     return view
 
 
