@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 
 from engine.api.auth import TokenOf, authenticate
-from engine.api.forms import Form, parse_urlencoded, read_form
+from engine.api.forms import Form, parse_urlencoded, read_form, read_tolerant_form
 from engine.api.problems import not_found, precondition_failed
 from engine.api.representations import Place
 from engine.api.roots import root_of
@@ -23,6 +23,9 @@ V = TypeVar("V")
 
 EXPLANATIONS_WAITING_MAX = 8
 """So many requests to explain a task may wait per workspace: each looks at all of its workers."""
+
+COUNTS_WAITING_MAX = 64
+"""So many requests for present figures may wait per workspace: each counts the workers of its scope."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -40,7 +43,8 @@ class Api:
     """What every handler reaches: commands go to `service`, questions to `reads`.
 
     `public_url` is the base of the URLs in answers; empty takes scheme and host of each request, from the
-    X-Forwarded headers when `trust_forwarded`. `explaining` are the turns of explanations, by workspace.
+    X-Forwarded headers when `trust_forwarded`. `explaining` and `counting` are the turns of explanations and
+    of present figures, by workspace.
     """
 
     service: RoutingService
@@ -52,6 +56,7 @@ class Api:
     public_url: str
     trust_forwarded: bool
     explaining: Turns = field(default_factory=lambda: Turns(EXPLANATIONS_WAITING_MAX))
+    counting: Turns = field(default_factory=lambda: Turns(COUNTS_WAITING_MAX))
 
 
 @dataclass(slots=True, frozen=True)
@@ -89,6 +94,11 @@ class Call:
         """Return the fields of the body. Raises 400 when it is malformed, 413 when it is too large."""
         limits = self.api.limits
         return await read_form(self.request, limits.request_bytes_max, limits.request_fields_max)
+
+    async def tolerant_form(self) -> Form:
+        """Return the fields of a body that may be JSON or a form, whatever its content type says."""
+        limits = self.api.limits
+        return await read_tolerant_form(self.request, limits.request_bytes_max, limits.request_fields_max)
 
     def place(self, workspace_sid: str | None = None) -> Place:
         """Return where and when an answer is rendered."""

@@ -7,18 +7,11 @@ from aiohttp import web
 
 from engine.api import answers, fields
 from engine.api.call import Call
-from engine.api.forms import Form
 from engine.api.paging import Paging, empty_page
-from engine.api.problems import bad_request
 from engine.api.representations import Document, Place, iso_date
+from engine.api.windows import read_window
 from engine.routing.views import EventView
 
-WINDOW_DEFAULT_MIN = 15
-WINDOW_MAX_MIN = 5_256_000
-"""Ten years: anything longer is a mistake."""
-
-_MINUTE_MS = 60_000
-_MINUTES = fields.integer(1, WINDOW_MAX_MIN)
 _RESERVATION = fields.sid("WR")
 _QUEUE = fields.sid("WQ")
 _TASK = fields.sid("WT")
@@ -41,7 +34,7 @@ async def list_events(call: Call) -> web.Response:
     """List the workspace's events within a window of time."""
     query = call.query()
     paging = Paging.read(query)
-    start_ms, end_ms = _window(query, call.api.clock())
+    window = read_window(query, call.api.clock())
     filters = {
         "event_type": query.value("EventType", fields.text, None),
         "reservation_sid": query.value("ReservationSid", _RESERVATION, None),
@@ -61,8 +54,8 @@ async def list_events(call: Call) -> web.Response:
     page = await call.reads.events(
         call.workspace_sid,
         paging.by_sid("EV"),
-        start_ms=start_ms,
-        end_ms=end_ms,
+        start_ms=window.start_ms,
+        end_ms=window.end_ms,
         task_channel_sid=channel_sid,
         **filters,
     )
@@ -96,26 +89,6 @@ def event(place: Place, view: EventView) -> Document:
         "url": f"{place.workspace_url}/Events/{view.sid}",
         "workspace_sid": place.workspace_sid,
     }
-
-
-def _window(query: Form, now_ms: int) -> tuple[int, int]:
-    """Return the first and the last millisecond of the window.
-
-    StartDate wins over Minutes; an EndDate without a fraction means the whole of that second, because
-    event_date is told to the second.
-    """
-    minutes = query.value("Minutes", _MINUTES, WINDOW_DEFAULT_MIN)
-    start_ms = query.value("StartDate", fields.instant_ms, None)
-    end_ms = query.value("EndDate", fields.instant_ms, None)
-    if start_ms is not None and end_ms is not None and end_ms < start_ms:
-        raise bad_request("EndDate must not be before StartDate")
-    if end_ms is None:
-        end_ms = now_ms
-    elif end_ms % 1_000 == 0:
-        end_ms += 999
-    if start_ms is None:
-        start_ms = end_ms - minutes * _MINUTE_MS
-    return start_ms, end_ms
 
 
 def _resource_url(place: Place, sid: str | None, data: str) -> str | None:

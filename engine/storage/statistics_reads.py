@@ -184,15 +184,15 @@ class StatisticsReads(Reader):
         start_ms: int,
         end_ms: int,
     ) -> list[tuple[str, str, Durations]]:
-        """Return (SID, name, durations) of every activity: how long workers were in it, within the window.
+        """Return (SID, name, durations) of every activity: how long workers were in it.
 
-        `worker_sids` None = all workers, those included that were deleted since. `end_ms` must not be in the
-        future.
+        From `start_ms` to before `end_ms`, which must not be in the future. `worker_sids` None = all workers,
+        those included that were deleted since.
         """
         scope = Scope.WORKSPACE if worker_sids is None else Scope.WORKER
         sids = [workspace_sid] if worker_sids is None else list(worker_sids)
         found = {sid: Cumulative() for sid in sids}
-        window = _Window(start_ms, end_ms + 1)
+        window = _Window(start_ms, end_ms)
         async with (
             self._database.reading() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
@@ -204,7 +204,7 @@ class StatisticsReads(Reader):
             for end in window.ends():
                 rows = await connection.fetch(_ENDS[scope], workspace_sid, sids, *end, EVENT_TYPES, None)
                 _add_events(found, scope, rows, lambda measure: measure[:2] == "WA")
-            together = _together(found.values())
+            together = added(found.values())
             chosen = None if worker_sids is None else sids
             await _cut(connection, workspace_sid, chosen, window, together)
         return [(row["sid"], row["friendly_name"], together.of(row["sid"])) for row in names]
@@ -232,9 +232,12 @@ async def _cut(
             activities.of(row["activity_sid"]).add((end_ms - row["began_ms"]) // 1000)
 
 
-def _together(parts: Iterable[Cumulative]) -> Cumulative:
+def added(parts: Iterable[Cumulative]) -> Cumulative:
+    """Add up what happened in several scopes."""
     whole = Cumulative()
     for part in parts:
+        for name, count in part.counters.items():
+            whole.counters[name] += count
         for measure, durations in part.durations.items():
             for seconds, times in durations.times.items():
                 whole.of(measure).add(seconds, times)
