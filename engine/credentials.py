@@ -16,10 +16,7 @@ from typing import Protocol
 from cryptography.fernet import Fernet, InvalidToken
 
 from engine.errors import SettingsError
-from engine.logs import get_logger
 from engine.settings import Settings
-
-log = get_logger()
 
 CREDENTIALS_FILE = "credentials.toml"
 KEY_FILE = "key"
@@ -47,17 +44,6 @@ class Credentials:
         return f"Credentials(account_sid={self.account_sid!r}, created={self.created})"
 
 
-class Tokens:
-    """The auth tokens of all accounts, in memory."""
-
-    def __init__(self, tokens: Mapping[str, str]) -> None:
-        self._tokens = dict(tokens)
-
-    def token_of(self, account_sid: str) -> str | None:
-        """Return the account's auth token; None when there is no such account."""
-        return self._tokens.get(account_sid)
-
-
 async def ensure_credentials(settings: Settings, accounts: AccountRows) -> Credentials:
     """Find the main account or make it, and see that the database holds its token encrypted.
 
@@ -69,7 +55,7 @@ async def ensure_credentials(settings: Settings, accounts: AccountRows) -> Crede
             database holds the account encrypted with another key.
     """
     given = settings.credentials
-    cipher = _cipher(settings)
+    cipher = cipher_of(settings)
     file = settings.database.data_dir / CREDENTIALS_FILE
     kept = {} if given.account_sid and given.auth_token else read_credentials(file)
     known = dict(await accounts.all())
@@ -90,17 +76,17 @@ async def ensure_credentials(settings: Settings, accounts: AccountRows) -> Crede
     return Credentials(account_sid, auth_token, created=bool(made))
 
 
-async def load_tokens(settings: Settings, accounts: AccountRows) -> Tokens:
-    """Decrypt the tokens of all accounts; one that another key encrypted is logged and left out."""
-    cipher = _cipher(settings)
-    tokens: dict[str, str] = {}
-    for account_sid, encrypted in await accounts.all():
-        token = _decrypted(cipher, encrypted)
-        if token is None:
-            log.warning("account.undecryptable", account_sid=account_sid)
-            continue
-        tokens[account_sid] = token
-    return Tokens(tokens)
+def cipher_of(settings: Settings) -> Fernet:
+    """Return what encrypts the secrets in the database; its key is made when it is nowhere yet.
+
+    Raises:
+        SettingsError: the key is missing, unreadable or not a key.
+    """
+    key, where = _key(settings)
+    try:
+        return Fernet(key.strip())
+    except ValueError:
+        raise SettingsError(f"{where}: is not a key: URL-safe base64 of 32 bytes is needed") from None
 
 
 def _only(known: Mapping[str, bytes]) -> str:
@@ -131,14 +117,6 @@ def _decrypted(cipher: Fernet, encrypted: bytes | None) -> str | None:
         return cipher.decrypt(encrypted).decode()
     except InvalidToken:
         return None
-
-
-def _cipher(settings: Settings) -> Fernet:
-    key, where = _key(settings)
-    try:
-        return Fernet(key.strip())
-    except ValueError:
-        raise SettingsError(f"{where}: is not a key: URL-safe base64 of 32 bytes is needed") from None
 
 
 def _key(settings: Settings) -> tuple[str, str]:

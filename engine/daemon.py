@@ -27,12 +27,14 @@ from engine import __version__
 from engine.api.app import build_app
 from engine.api.call import ApiLimits
 from engine.api.middleware import GATE
+from engine.api.rate_limit import RateLimits
 from engine.callbacks.dispatcher import CallbackDispatcher
 from engine.callbacks.limits import CallbackLimits
 from engine.clock import wall_clock_ms
-from engine.credentials import CREDENTIALS_FILE, Credentials, Tokens, ensure_credentials, load_tokens
+from engine.credentials import CREDENTIALS_FILE, Credentials, cipher_of, ensure_credentials
 from engine.database_start import embedded, migrate_patiently, open_pools
 from engine.housekeeping import Housekeeping
+from engine.keyring import Keyring
 from engine.logs import get_logger
 from engine.routing.commands import Command
 from engine.routing.limits import RoutingLimits
@@ -42,6 +44,7 @@ from engine.runtime.service import RoutingService
 from engine.settings import Settings
 from engine.sids import time_ordered_sids
 from engine.storage.accounts import Accounts
+from engine.storage.keys import ApiKeys
 from engine.storage.migrate import read_migrations
 from engine.storage.pool import Database
 from engine.storage.reads import Reads
@@ -101,11 +104,11 @@ class Daemon:
         database = await self._stack.enter_async_context(await open_pools(dsn, settings.database))
         accounts = Accounts(database)
         self.credentials = await ensure_credentials(settings, accounts)
-        tokens = await load_tokens(settings, accounts)
-        service = await self._start_routing(database, tokens)
+        keyring = await self._start_keyring(database, accounts)
+        service = await self._start_routing(database, keyring)
         self._start_housekeeping(database)
         reads = Reads(database, finished_task_retention_s=settings.routing.finished_task_retention_s)
-        await self._listen(service, reads, tokens)
+        await self._listen(service, reads, keyring)
         log.info(
             "server.listening",
             host=settings.server.host,
@@ -123,7 +126,17 @@ class Daemon:
         self._stack.push_async_callback(server.stop)
         return await server.start()
 
-    async def _start_routing(self, database: Database, tokens: Tokens) -> RoutingService:
+    async def _start_keyring(self, database: Database, accounts: Accounts) -> Keyring:
+        settings = self.settings.credentials
+        keyring = Keyring(
+            cipher_of(self.settings), accounts, ApiKeys(database), keys_max=settings.api_keys_max
+        )
+        await keyring.refresh()
+        keyring.start(settings.refresh_interval_s)
+        self._stack.push_async_callback(keyring.stop)
+        return keyring
+
+    async def _start_routing(self, database: Database, keyring: Keyring) -> RoutingService:
         settings = self.settings
         node = self._stack.enter_context(NodeName(settings.database.data_dir))
         store = PostgresStore(database)
@@ -131,7 +144,7 @@ class Daemon:
         async def submit(workspace_sid: str, command: Command) -> Any:
             return await service.submit_internal(workspace_sid, command)
 
-        dispatcher = CallbackDispatcher(_picked(CallbackLimits, settings.callbacks), tokens.token_of, submit)
+        dispatcher = CallbackDispatcher(_picked(CallbackLimits, settings.callbacks), keyring.token_of, submit)
         service = RoutingService(
             store,
             store,
@@ -155,13 +168,14 @@ class Daemon:
         housekeeping.start()
         self._stack.push_async_callback(housekeeping.stop)
 
-    async def _listen(self, service: RoutingService, reads: Reads, tokens: Tokens) -> None:
+    async def _listen(self, service: RoutingService, reads: Reads, keyring: Keyring) -> None:
         server = self.settings.server
         app = build_app(
             service=service,
             reads=reads,
-            token_of=tokens.token_of,
+            keyring=keyring,
             limits=_picked(ApiLimits, server, self.settings.routing),
+            rate_limits=_picked(RateLimits, server),
             public_url=server.public_url,
             trust_forwarded=server.trust_forwarded,
             mint=self._mint,

@@ -69,6 +69,7 @@ Int = Annotated[int, BeforeValidator(_not_a_truth_value)]
 Float = Annotated[float, BeforeValidator(_not_a_truth_value)]
 Count = Annotated[Int, Field(ge=1)]
 Seconds = Annotated[Float, Field(gt=0)]
+Rate = Annotated[Float, Field(ge=0)]
 
 
 class _Section(BaseModel):
@@ -102,6 +103,14 @@ class ServerSettings(_Section):
     """How long an idle client connection is kept open."""
     shutdown_drain_s: Seconds = 10.0
     """How long a stop waits for open requests and callbacks."""
+    rate_limit_requests_per_s: Rate = 0.0
+    """Requests per second of one API key or auth token; beyond it 429. 0 is no limit."""
+    rate_limit_burst_requests: Annotated[Int, Field(ge=0)] = 0
+    """Requests of one key that may come at once; 0 is one second's worth."""
+    rate_limit_filtered_lists_per_s: Rate = 0.0
+    """Lists per second and account filtered by an expression, for each kind of them. 0 is no limit."""
+    rate_limit_bulk_statistics_per_s: Rate = 0.0
+    """Bulk statistics per second and account. 0 is no limit."""
 
 
 class DatabaseSettings(_Section):
@@ -140,6 +149,10 @@ class CredentialsSettings(_Section):
     """File with the key that encrypts tokens in the database; empty takes "key" in the data directory."""
     key: Annotated[str, Field(repr=False)] = ""
     """The key itself (44 characters, URL-safe base64 of 32 bytes), instead of a file."""
+    api_keys_max: Count = 1_000
+    """Most API keys of one account."""
+    refresh_interval_s: Seconds = 2.0
+    """How often accounts and API keys are read again: so long a key revoked elsewhere may still work."""
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:

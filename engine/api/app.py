@@ -2,12 +2,14 @@
 
 from aiohttp import web
 
-from engine.api.auth import TokenOf
+from engine.api.auth import Authenticator
 from engine.api.call import Api, ApiLimits
 from engine.api.health import add_probes
 from engine.api.middleware import GATE, Gate, edge
+from engine.api.rate_limit import RateLimiter, RateLimits
 from engine.api.routes import add_routes
 from engine.clock import Clock, wall_clock_ms
+from engine.keyring import Keyring
 from engine.runtime.service import RoutingService
 from engine.sids import SidFactory, time_ordered_sids
 from engine.storage.reads import Reads
@@ -17,8 +19,9 @@ def build_app(
     *,
     service: RoutingService,
     reads: Reads,
-    token_of: TokenOf,
+    keyring: Keyring,
     limits: ApiLimits | None = None,
+    rate_limits: RateLimits | None = None,
     public_url: str = "",
     trust_forwarded: bool = False,
     mint: SidFactory | None = None,
@@ -29,8 +32,9 @@ def build_app(
     Args:
         service: takes the commands.
         reads: answers from committed rows.
-        token_of: the auth token of an account SID, None when there is no such account.
+        keyring: the accounts and API keys.
         limits: what one request may hold.
+        rate_limits: how many requests there may be; by default any number.
         public_url: base of the URLs in answers; empty takes scheme and host of each request.
         trust_forwarded: whether X-Forwarded-Proto and X-Forwarded-Host say what those are.
         mint: makes the SIDs of what clients create.
@@ -38,7 +42,16 @@ def build_app(
     """
     given = limits or ApiLimits()
     api = Api(
-        service, reads, token_of, mint or time_ordered_sids(), clock, given, public_url, trust_forwarded
+        service=service,
+        reads=reads,
+        keyring=keyring,
+        authenticator=Authenticator(keyring, clock),
+        rate_limiter=RateLimiter(rate_limits or RateLimits()),
+        mint=mint or time_ordered_sids(),
+        clock=clock,
+        limits=given,
+        public_url=public_url,
+        trust_forwarded=trust_forwarded,
     )
     app = web.Application(middlewares=[edge], client_max_size=given.request_bytes_max)
     app[GATE] = Gate()

@@ -7,13 +7,16 @@ from typing import TypeVar
 import structlog
 from aiohttp import web
 
-from engine.api.auth import TokenOf, authenticate
+from engine.api.access import Asked, Principal
+from engine.api.auth import Authenticator
 from engine.api.forms import Form, parse_urlencoded, read_form, read_tolerant_form
-from engine.api.problems import not_found, precondition_failed
+from engine.api.problems import ApiError, access_denied, not_found, precondition_failed
+from engine.api.rate_limit import Headers, RateLimiter
 from engine.api.representations import Place
 from engine.api.roots import root_of
 from engine.api.turns import Turns
 from engine.clock import Clock
+from engine.keyring import Keyring
 from engine.routing.commands import Command
 from engine.runtime.service import RoutingService
 from engine.sids import SidFactory
@@ -49,7 +52,9 @@ class Api:
 
     service: RoutingService
     reads: Reads
-    token_of: TokenOf
+    keyring: Keyring
+    authenticator: Authenticator
+    rate_limiter: RateLimiter
     mint: SidFactory
     clock: Clock
     limits: ApiLimits
@@ -61,11 +66,16 @@ class Api:
 
 @dataclass(slots=True, frozen=True)
 class Call:
-    """A request of `account_sid`, whose workspace (if the path names one) belongs to that account."""
+    """A request of `principal`, whose workspace (if the path names one) belongs to its account."""
 
     request: web.Request
     api: Api
-    account_sid: str
+    principal: Principal
+
+    @property
+    def account_sid(self) -> str:
+        """The account acted for."""
+        return self.principal.account_sid
 
     @property
     def reads(self) -> Reads:
@@ -149,18 +159,33 @@ Endpoint = Callable[[Call], Awaitable[web.Response]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def guarded(api: Api, endpoint: Endpoint) -> Handler:
-    """Make a handler that lets only the account itself at its workspaces.
+RATE_LIMIT_HEADERS = "rate_limit_headers"
+"""Where a request keeps the headers that tell of the rate limits it was counted by."""
 
-    Raises (when handling): 401 without the right credentials, 404 for another account's workspace.
+
+def guarded(api: Api, template: str, endpoint: Endpoint) -> Handler:
+    """Make a handler that lets only the account itself, or whom it lets, at its workspaces.
+
+    Raises (when handling): 401 or 403 without the right credentials, 429 over a rate limit, 403 when a token
+    does not cover the call, 404 for another account's workspace.
     """
+    authenticator, limiter = api.authenticator, api.rate_limiter
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        account_sid = authenticate(request.headers.get("Authorization"), api.token_of)
-        await _admit(api, request, account_sid)
+        authorization = request.headers.get("Authorization")
+        principal = authenticator.recall(authorization) or await authenticator.identify(authorization)
+        call = Call(request, api, principal)
+        if limiter.enabled:
+            headers: Headers = {}
+            request[RATE_LIMIT_HEADERS] = headers
+            limiter.admit(principal, _asked(call, template), headers)
+        if principal.grant is None:
+            await _admit(call)
+        else:
+            await _admit_token(call, template)
         named = {_LOGGED[name]: sid for name, sid in request.match_info.items() if name in _LOGGED}
-        structlog.contextvars.bind_contextvars(account_sid=account_sid, **named)
-        return await endpoint(Call(request, api, account_sid))
+        structlog.contextvars.bind_contextvars(account_sid=principal.account_sid, **named)
+        return await endpoint(call)
 
     return handle
 
@@ -169,15 +194,35 @@ _LOGGED = {"WS": "workspace_sid", "WT": "task_sid", "WK": "worker_sid", "WR": "r
 """Placeholders of paths to the names they have in the log."""
 
 
-async def _admit(api: Api, request: web.Request, account_sid: str) -> None:
+async def _admit(call: Call) -> None:
+    """Refuse the workspaces of other accounts."""
+    request = call.request
     if not all(segment.isprintable() for segment in request.match_info.values()):
         raise not_found(request.path)
     workspace_sid = request.match_info.get("WS")
     if workspace_sid is None:
         return
-    owner = api.service.account_of(workspace_sid)
+    owner = call.api.service.account_of(workspace_sid)
     if owner is None:
-        view = await api.reads.workspace(account_sid, workspace_sid)
+        view = await call.reads.workspace(call.account_sid, workspace_sid)
         owner = view.account_sid if view else None
-    if owner != account_sid:
+    if owner != call.account_sid:
         raise not_found(request.path)
+
+
+async def _admit_token(call: Call, template: str) -> None:
+    """Refuse what the token does not cover; to a token other accounts' workspaces are just that."""
+    grant, denied = call.principal.grant, access_denied(call.request.method, call.request.path)
+    try:
+        await _admit(call)
+    except ApiError:
+        raise denied from None
+    if grant is None or not await grant.permits(_asked(call, template), call.reads):
+        raise denied
+
+
+def _asked(call: Call, template: str) -> Asked:
+    request = call.request
+    return Asked(
+        request.method, template, request.rel_url.raw_path, request.match_info, call.query(), call.form
+    )

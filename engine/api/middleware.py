@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from engine import metrics
+from engine.api.call import RATE_LIMIT_HEADERS
 from engine.api.problems import INTERNAL, ApiError, respond, translate, unavailable
 from engine.logs import get_logger
 
@@ -61,6 +62,7 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     structlog.contextvars.bind_contextvars(request_id=request_id)
     response = await _answer(request, handler)
     response.headers.update(_EVERY_ANSWER)
+    response.headers.update(request.get(RATE_LIMIT_HEADERS, {}))
     response.headers[REQUEST_ID] = request_id
     _account(request, response.status, time.perf_counter() - started_s)
     return response

@@ -86,18 +86,37 @@ class Paging:
         }
 
     def _meta(self, call: Call, root: str, key: str, page: Page[Any]) -> dict[str, Any]:
-        base = f"{root}{call.request.path}"
-        before = None if page.previous is None else f"{_BACKWARD}{page.previous}"
-        after = None if page.next is None else f"{_FORWARD}{page.next}"
+        first, previous, this, following = self._urls(f"{root}{call.request.path}", page)
         return {
             "page": self.number,
             "page_size": self.size,
-            "first_page_url": self._url(base, 0, None),
-            "previous_page_url": before and self._url(base, max(self.number - 1, 0), before),
-            "url": self._url(base, self.number, self.token),
-            "next_page_url": after and self._url(base, self.number + 1, after),
+            "first_page_url": first,
+            "previous_page_url": previous,
+            "url": this,
+            "next_page_url": following,
             "key": key,
         }
+
+    def uris(self, path: str, page: Page[Any]) -> dict[str, str | None]:
+        """Return the page URIs of a list of the account API: relative to the host, beside the items."""
+        first, previous, this, following = self._urls(path, page)
+        return {
+            "first_page_uri": first,
+            "previous_page_uri": previous,
+            "uri": this,
+            "next_page_uri": following,
+        }
+
+    def _urls(self, base: str, page: Page[Any]) -> tuple[str, str | None, str, str | None]:
+        """Return the URLs of the first, the previous, this and the next page."""
+        before = None if page.previous is None else f"{_BACKWARD}{page.previous}"
+        after = None if page.next is None else f"{_FORWARD}{page.next}"
+        return (
+            self._url(base, 0, None),
+            before and self._url(base, max(self.number - 1, 0), before),
+            self._url(base, self.number, self.token),
+            after and self._url(base, self.number + 1, after),
+        )
 
     def _url(self, base: str, number: int, token: str | None) -> str:
         parameters = [*self.filters, ("PageSize", str(self.size)), ("Page", str(number))]

@@ -19,9 +19,13 @@ BAD_REQUEST = 20001
 BAD_FRIENDLY_NAME = 20002
 NOT_AUTHENTICATED = 20003
 METHOD_NOT_ALLOWED = 20004
+ACCOUNT_NOT_ACTIVE = 20005
+ACCESS_DENIED = 20006
+FORBIDDEN = 20403
 NOT_FOUND = 20404
 PRECONDITION_FAILED = 20412
 TOO_LARGE = 20413
+TOO_MANY_REQUESTS = 20429
 INTERNAL = 20500
 UNAVAILABLE = 20503
 START_TOO_OLD = 14241
@@ -69,7 +73,33 @@ def bad_page_token() -> ApiError:
 
 def not_authenticated() -> ApiError:
     """Return the 401 that asks for Basic credentials."""
-    return ApiError(401, NOT_AUTHENTICATED, "Authenticate", {"WWW-Authenticate": 'Basic realm="TaskRouter"'})
+    return refused_credentials(NOT_AUTHENTICATED, "Authenticate")
+
+
+def refused_credentials(code: int, message: str) -> ApiError:
+    """Return a 401 that says what is wrong with a token."""
+    return ApiError(401, code, message, {"WWW-Authenticate": 'Basic realm="TaskRouter"'})
+
+
+def account_not_active(account_sid: str) -> ApiError:
+    """Return the 403 of a suspended or closed account, for whoever proved to be it."""
+    return ApiError(403, ACCOUNT_NOT_ACTIVE, f"Account {account_sid} is not active")
+
+
+def access_denied(method: str, path: str) -> ApiError:
+    """Return the 403 of a token whose policies or role do not cover the call."""
+    return ApiError(403, ACCESS_DENIED, f"Access to {method} {path.removeprefix('/v1')} denied by the token")
+
+
+def forbidden(message: str) -> ApiError:
+    """Return the 403 of what these credentials are not for."""
+    return ApiError(403, FORBIDDEN, message)
+
+
+def too_many_requests(what: str, retry_after_s: int) -> ApiError:
+    """Return the 429 of a rate limit; `what` is the limit that was reached."""
+    message = f"Too many requests: the limit is {what}"
+    return ApiError(429, TOO_MANY_REQUESTS, message, {"Retry-After": str(retry_after_s)})
 
 
 def precondition_failed(message: str) -> ApiError:

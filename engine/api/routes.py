@@ -14,6 +14,7 @@ from engine.api import (
     activities,
     events,
     explain,
+    keys,
     reservations,
     statistics,
     task_channels,
@@ -29,6 +30,7 @@ from engine.api.call import Api, Endpoint, guarded
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _ALL = "/v1/Workspaces"
 _ONE = f"{_ALL}/{{WS}}"
+_KEYS = "/2010-04-01/Accounts/{AC}/Keys"
 
 
 @dataclass(slots=True, frozen=True)
@@ -106,11 +108,25 @@ ROUTES = (
 )
 
 
+ACCOUNT_ROUTES = tuple(
+    Route(method, f"{path}{suffix}", endpoint)
+    for suffix in (".json", "")
+    for method, path, endpoint in (
+        ("GET", _KEYS, keys.list_keys),
+        ("POST", _KEYS, keys.create_key),
+        ("GET", f"{_KEYS}/{{SK}}", keys.fetch_key),
+        ("POST", f"{_KEYS}/{{SK}}", keys.update_key),
+        ("DELETE", f"{_KEYS}/{{SK}}", keys.delete_key),
+    )
+)
+"""What clients reach at the account API: paths end with .json or not."""
+
+
 def add_routes(app: web.Application, api: Api) -> None:
-    """Serve every route of the table to the account that owns what the path names."""
-    for route in ROUTES:
+    """Serve every route of the tables to the account that owns what the path names."""
+    for route in (*ROUTES, *ACCOUNT_ROUTES):
         pattern = _PLACEHOLDER.sub(_patterned, route.path)
-        app.router.add_route(route.method, pattern, guarded(api, route.endpoint))
+        app.router.add_route(route.method, pattern, guarded(api, route.path, route.endpoint))
 
 
 def _patterned(placeholder: re.Match[str]) -> str:

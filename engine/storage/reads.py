@@ -2,6 +2,7 @@
 
 from engine.storage.configuration_reads import ConfigurationReads
 from engine.storage.event_reads import EventReads
+from engine.storage.keys import KeyReads
 from engine.storage.paging import BadCursor, Page, PageRequest
 from engine.storage.statistics_reads import StatisticsReads
 from engine.storage.task_reads import TaskReads
@@ -10,5 +11,5 @@ from engine.storage.worker_reads import WorkerReads
 __all__ = ["BadCursor", "Page", "PageRequest", "Reads"]
 
 
-class Reads(ConfigurationReads, WorkerReads, TaskReads, EventReads, StatisticsReads):
+class Reads(ConfigurationReads, WorkerReads, TaskReads, EventReads, StatisticsReads, KeyReads):
     """Reads of every resource. Lists are `Page`s; a fetch of what is not there returns None."""

@@ -9,10 +9,12 @@ import asyncpg
 import pytest
 from cryptography.fernet import Fernet
 
-from engine.credentials import Credentials, ensure_credentials, load_tokens
+from engine.credentials import Credentials, cipher_of, ensure_credentials
 from engine.errors import SettingsError
+from engine.keyring import Keyring
 from engine.settings import Settings
 from engine.storage.accounts import Accounts
+from engine.storage.keys import ApiKeys
 from engine.storage.pool import Database
 
 GIVEN_SID = "AC" + "1" * 32
@@ -32,6 +34,12 @@ async def ensure(data_dir: Path, accounts: Accounts, **environ: str) -> Credenti
     return await ensure_credentials(settings(data_dir, **environ), accounts)
 
 
+async def keyring(data_dir: Path, accounts: Accounts, pools: Database) -> Keyring:
+    ring = Keyring(cipher_of(settings(data_dir)), accounts, ApiKeys(pools))
+    await ring.refresh()
+    return ring
+
+
 async def test_the_first_start_makes_an_account_and_keeps_it(tmp_path: Path, accounts: Accounts) -> None:
     made = await ensure(tmp_path, accounts)
     assert made.created
@@ -49,7 +57,7 @@ async def test_what_was_made_can_be_read_by_its_owner_only(tmp_path: Path, accou
 
 
 async def test_the_database_holds_the_token_only_encrypted(
-    tmp_path: Path, accounts: Accounts, database: str
+    tmp_path: Path, accounts: Accounts, pools: Database, database: str
 ) -> None:
     made = await ensure(tmp_path, accounts)
     connection = await asyncpg.connect(database)
@@ -60,22 +68,26 @@ async def test_the_database_holds_the_token_only_encrypted(
     assert len(rows) == 1
     assert made.auth_token not in str(rows)
     assert made.auth_token.encode() not in bytes(rows[0]["auth_token_encrypted"])
-    tokens = await load_tokens(settings(tmp_path), accounts)
+    tokens = await keyring(tmp_path, accounts, pools)
     assert tokens.token_of(made.account_sid) == made.auth_token
     assert tokens.token_of(GIVEN_SID) is None
 
 
-async def test_given_credentials_are_used_and_no_file_holds_them(tmp_path: Path, accounts: Accounts) -> None:
+async def test_given_credentials_are_used_and_no_file_holds_them(
+    tmp_path: Path, accounts: Accounts, pools: Database
+) -> None:
     assert await ensure(tmp_path, accounts, **GIVEN) == Credentials(GIVEN_SID, "given-token", created=False)
     assert not (tmp_path / "credentials.toml").exists()
-    tokens = await load_tokens(settings(tmp_path), accounts)
+    tokens = await keyring(tmp_path, accounts, pools)
     assert tokens.token_of(GIVEN_SID) == "given-token"
 
 
-async def test_a_new_given_token_replaces_the_stored_one(tmp_path: Path, accounts: Accounts) -> None:
+async def test_a_new_given_token_replaces_the_stored_one(
+    tmp_path: Path, accounts: Accounts, pools: Database
+) -> None:
     await ensure(tmp_path, accounts, **GIVEN)
     await ensure(tmp_path, accounts, **(GIVEN | {"POINTSMAN_AUTH_TOKEN": "second-token"}))
-    tokens = await load_tokens(settings(tmp_path), accounts)
+    tokens = await keyring(tmp_path, accounts, pools)
     assert tokens.token_of(GIVEN_SID) == "second-token"
 
 
@@ -112,13 +124,13 @@ async def test_a_key_can_be_given_and_then_no_directory_is_needed(tmp_path: Path
 
 
 async def test_another_key_is_refused_until_the_credentials_are_given_again(
-    tmp_path: Path, accounts: Accounts
+    tmp_path: Path, accounts: Accounts, pools: Database
 ) -> None:
     await ensure(tmp_path / "first", accounts, **GIVEN)
     with pytest.raises(SettingsError, match="another key"):
         await ensure(tmp_path / "second", accounts)
     await ensure(tmp_path / "second", accounts, **GIVEN)
-    tokens = await load_tokens(settings(tmp_path / "second"), accounts)
+    tokens = await keyring(tmp_path / "second", accounts, pools)
     assert tokens.token_of(GIVEN_SID) == "given-token"
 
 

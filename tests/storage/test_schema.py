@@ -2,7 +2,7 @@
 
 import asyncpg
 
-NO_WORKSPACE = ("accounts", "schema_migrations")
+NO_WORKSPACE = ("accounts", "api_keys", "schema_migrations")
 
 KEYS_WITHOUT_WORKSPACE = """
     SELECT i.indrelid::regclass::text
@@ -51,7 +51,7 @@ async def test_there_are_no_triggers_and_no_sequences(database: str) -> None:
     assert await rows(database, "SELECT relname FROM pg_class WHERE relkind = 'S'") == []
 
 
-async def test_every_table_but_the_two_has_the_workspace(database: str) -> None:
+async def test_every_table_but_those_of_accounts_has_the_workspace(database: str) -> None:
     tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
     with_workspace = "SELECT table_name FROM information_schema.columns WHERE column_name = 'workspace_sid'"
     missing = set(await rows(database, tables)) - set(await rows(database, with_workspace))

@@ -8,6 +8,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from engine.storage.embedded import EmbeddedPostgres
 from tests.support.daemon import DaemonProcess
 
-SHARED = "shared_daemon"
+_shared = (f"shared_daemon_{n}" for n in count(1))
 
 StartDaemon = Callable[..., DaemonProcess]
 
@@ -39,10 +40,11 @@ def open_directory() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def daemon(postgres: EmbeddedPostgres) -> Iterator[DaemonProcess]:
-    """One ready daemon for the whole run; each test makes workspaces of its own in it."""
-    asyncio.run(_execute(postgres.dsn, f"CREATE DATABASE {SHARED}"))
+    """One ready daemon for all tests below a conftest.py; each makes workspaces of its own in it."""
+    database = next(_shared)
+    asyncio.run(_execute(postgres.dsn, f"CREATE DATABASE {database}"))
     directory = make_open_directory()
-    with DaemonProcess(directory, database_url=postgres.dsn_of(SHARED)) as process:
+    with DaemonProcess(directory, database_url=postgres.dsn_of(database)) as process:
         yield process
     shutil.rmtree(directory, ignore_errors=True)
 
