@@ -9,7 +9,8 @@ from collections import Counter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from tests.simulation.simulation import Report, simulate
+from tests.simulation.journal import Report
+from tests.simulation.simulation import simulate
 
 
 def main() -> int:
@@ -42,7 +43,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="decides everything (default: 1)")
     parser.add_argument("--days", type=float, default=1.0, help="simulated days of each run (default: 1)")
-    parser.add_argument("--runs", type=int, default=1, help="runs, with this seed and the following (default: 1)")
+    parser.add_argument("--runs", type=int, default=1, help="how many seeds, from this one on (default: 1)")
     return parser.parse_args()
 
 
@@ -66,8 +67,8 @@ def _summarize(console: Console, reports: list[Report], took_s: float) -> None:
         answers.update(report.answers)
         combined.update(report.history.encode())
     lines = [("workspace-days", f"{sum(report.workspace_days for report in reports):g}")]
-    for name in ("commands", "steps", "commits", "events"):
-        lines.append((name, f"{sum(getattr(report, name) for report in reports):,}"))
+    figures = ("commands", "steps", "commits", "events")
+    lines += [(name, f"{sum(getattr(report, name) for report in reports):,}") for name in figures]
     for title, counter in (("answer", answers), ("made to happen", injected)):
         lines += [(f"{title}: {what}", f"{number:,}") for what, number in sorted(counter.items())]
     lines += [("seconds", f"{took_s:.1f}"), ("history", combined.hexdigest())]

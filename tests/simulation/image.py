@@ -110,9 +110,7 @@ def _class_image(board: Board, class_: EligibilityClass, *, durable: bool) -> An
     if durable:
         # A restart forgives the refusals that parked them.
         tasks = board.state.tasks
-        waiting = sorted(
-            [*waiting, *parked], key=lambda sid: board.eligibility.order_key(tasks[sid], class_)
-        )
+        waiting = sorted([*waiting, *parked], key=lambda sid: board.eligibility.order_key(tasks[sid], class_))
         parked = []
     return class_.order, class_.reads_channels, sorted(class_.eligible), sorted(class_.ready), waiting, parked
 

@@ -42,6 +42,7 @@ class Ledger:
         self._limits = limits
         self._tasks: list[tuple[str, str]] = []
         self._sent: Counter[tuple[str, str]] = Counter()
+        self._sent_anywhere: set[str] = set()
         self._allowed: Counter[str] = Counter()
 
     # What is written
@@ -116,13 +117,19 @@ class Ledger:
         if sid not in here.tables[Kind.RESERVATION]:
             raise Finding(f"the callback of {sid} was sent before its commit")
         self._sent[sid, url] += 1
+        self._sent_anywhere.add(sid)
         if self._sent[sid, url] > self._allowed[sid]:
             sent, allowed = self._sent[sid, url], self._allowed[sid]
             raise Finding(f"the callback of {sid} was sent {sent} times to {url}, handed out {allowed} times")
 
-    def times_sent(self, reservation_sid: str) -> int:
-        """Count the attempts for a reservation, at whatever URL."""
-        return sum(count for (sid, _), count in self._sent.items() if sid == reservation_sid)
+    def unsent(self, workspace_sid: str, created_before_ms: int) -> list[str]:
+        """Name the reservations whose callbacks have been in the outbox since then and were never sent."""
+        return [
+            callback.reservation_sid
+            for callback in self._store.callbacks(workspace_sid)
+            if callback.date_created_ms < created_before_ms
+            and callback.reservation_sid not in self._sent_anywhere
+        ]
 
     # Inside
 

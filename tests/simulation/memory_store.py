@@ -1,9 +1,9 @@
 """The rows of all workspaces in memory: what Postgres would hold, without Postgres.
 
 Implements `engine.runtime.ports.Store` and `LeaseStore` by the letter of the real store: rows are tuples made
-by its own column mappers, so nothing here refers to anything in a core; which columns an upsert may change is
-read from its SQL; additions come before deletions; the epoch is checked first; a batch is written whole or not
-at all. `test_store_conformance.py` runs the real store's tests on it and compares both over a long history.
+by its own column mappers, so nothing here refers to anything in a core; which columns an upsert may change
+is read from its SQL; additions come before deletions; the epoch is checked first; a batch is written whole or
+not at all. `test_store_conformance.py` runs the real store's tests on it and compares both over a long history.
 
 Each operation happens in one step of the event loop, so histories are linear. Delays and faults are not here
 but in `faults.py`.
@@ -61,6 +61,7 @@ class Rows:
     configurations: dict[tuple[str, int], str] = field(default_factory=dict)
     callbacks: dict[str, Row] = field(default_factory=dict)
     events: list[Row] = field(default_factory=list)
+    event_sequences: set[int] = field(default_factory=set)
     open_tasks: dict[str, None] = field(default_factory=dict)
     open_reservations: dict[str, None] = field(default_factory=dict)
     deleted_tasks: set[str] = field(default_factory=set)
@@ -70,9 +71,13 @@ class Rows:
     def note_open(self, changes: Changes) -> None:
         """Follow which tasks and reservations the loader would read."""
         for task in changes.tasks.values():
-            _keep(self.open_tasks, task.sid, task.status not in _FINISHED and task.sid not in self.deleted_tasks)
+            _keep(
+                self.open_tasks, task.sid, task.status not in _FINISHED and task.sid not in self.deleted_tasks
+            )
         for reservation in changes.reservations.values():
-            is_open = reservation.status in OPEN_RESERVATION and reservation.task_sid not in self.deleted_tasks
+            is_open = (
+                reservation.status in OPEN_RESERVATION and reservation.task_sid not in self.deleted_tasks
+            )
             _keep(self.open_reservations, reservation.sid, is_open)
 
 
@@ -226,6 +231,7 @@ class MemoryStore:
         for version, text in changes.configurations.items():
             here.configurations.setdefault(version, text)
         here.events.extend(_rows(rows.EVENT, changes.events))
+        here.event_sequences.update(event.sequence for event in changes.events)
         for row in _rows(rows.CALLBACK, changes.callbacks):
             here.callbacks[row[0]] = row
         for reservation_sid in changes.callbacks_settled:
@@ -266,11 +272,9 @@ def _check(changes: Changes, here: Rows | None) -> None:
             raise asyncpg.CheckViolationError(f"task {task.sid}: {task.status}, {task.date_finished_ms}")
     for reservation in changes.reservations.values():
         ReservationStatus(reservation.status)
-    known = {row[rows.EVENT.fields.index("sequence")] for row in here.events[-1000:]} if here else set()
     for event in changes.events:
-        if event.sequence in known:
+        if here is not None and event.sequence in here.event_sequences:
             raise asyncpg.UniqueViolationError(f"event {event.sequence} is there")
-        known.add(event.sequence)
     for callback in changes.callbacks:
         if here is not None and callback.reservation_sid in here.callbacks:
             raise asyncpg.UniqueViolationError(f"callback {callback.reservation_sid} is there")

@@ -71,7 +71,9 @@ class Node:
         self.store = store
         self.process = Process(owner)
         self._watcher = watcher
-        self._dispatcher = _Dispatcher(CallbackLimits(), lambda _account: "token", self._submit, random=random)
+        self._dispatcher = _Dispatcher(
+            CallbackLimits(), lambda _account: "token", self._submit, random=random
+        )
         self.service = RoutingService(
             store,
             store,

@@ -50,6 +50,10 @@ class Wishes:
     worker_rejects: set[str] = field(default_factory=set)
     deletes: set[str] = field(default_factory=set)
 
+    def rejected(self, reservation_sid: str, worker_sid: str | None) -> bool:
+        """Tell whether somebody asked to reject a reservation, or all of its worker."""
+        return reservation_sid in self.rejects or worker_sid in self.worker_rejects
+
 
 @dataclass(slots=True)
 class _Followed:
@@ -109,7 +113,9 @@ class Replay:
         for task in self._tasks.values():
             self._settle_round(task)
         if changes.workspace is not None and changes.workspace.event_sequence != self._sequence:
-            raise Finding(f"the log ends at {self._sequence}, its row says {changes.workspace.event_sequence}")
+            raise Finding(
+                f"the log ends at {self._sequence}, its row says {changes.workspace.event_sequence}"
+            )
         self._compare_rows(changes)
         self._check_callbacks(changes)
         self._lay_aside(changes)
@@ -127,9 +133,9 @@ class Replay:
                 lines.append(f"task {sid} has outlived its TTL of {task.timeout_s} s")
             if task.status is T.PENDING and task.step_due_ms is not None and task.step_due_ms < late_ms:
                 lines.append(f"task {sid} should have left its step at {task.step_due_ms}")
-            if task.assigned_ms is not None and task.status is T.ASSIGNED:
-                if task.assigned_ms + self._limits.assigned_s_max * 1000 < late_ms:
-                    lines.append(f"task {sid} is assigned since {task.assigned_ms}")
+            assigned_ms = task.assigned_ms if task.status is T.ASSIGNED else None
+            if assigned_ms is not None and assigned_ms + self._limits.assigned_s_max * 1000 < late_ms:
+                lines.append(f"task {sid} is assigned since {assigned_ms}")
         return lines
 
     # Events
@@ -202,9 +208,8 @@ class Replay:
             self._accepted(event, task)
         elif status is R.TIMEOUT:
             self._not_early(event, self._due_ms[sid])
-        elif status is R.REJECTED and sid not in self._wishes.rejects:
-            if event.worker_sid not in self._wishes.worker_rejects:
-                raise Finding(f"nobody asked to reject {sid}")
+        elif status is R.REJECTED and not self._wishes.rejected(sid, event.worker_sid):
+            raise Finding(f"nobody asked to reject {sid}")
         if status is not R.PENDING:
             self._due_ms.pop(sid, None)
 
@@ -254,7 +259,9 @@ class Replay:
 
     def _not_early(self, event: Event, due_ms: int) -> None:
         if event.event_date_ms < due_ms:
-            raise Finding(f"{event.event_type} of {event.resource_sid} came {due_ms - event.event_date_ms} ms early")
+            raise Finding(
+                f"{event.event_type} of {event.resource_sid} came {due_ms - event.event_date_ms} ms early"
+            )
 
     def _task(self, sid: str) -> _Followed:
         task = self._tasks.get(sid) or self._finished.get(sid)
@@ -305,4 +312,6 @@ class Replay:
         for callback in self._store.callbacks(self.workspace_sid):
             status = self._reservations.get(callback.reservation_sid)
             if status is not R.PENDING:
-                raise Finding(f"the outbox holds the callback of {callback.reservation_sid}, which is {status}")
+                raise Finding(
+                    f"the outbox holds the callback of {callback.reservation_sid}, which is {status}"
+                )

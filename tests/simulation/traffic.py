@@ -13,6 +13,7 @@ from engine.routing import commands as c
 from engine.routing.commands import UNSET, Command
 from engine.routing.effects import Kind
 from engine.routing.entities import ReservationStatus, TaskOrder, TaskStatus
+from engine.routing.statistics_views import Scope
 from engine.sids import SidFactory
 from tests.simulation import words
 from tests.simulation.memory_store import MAPPERS, MemoryStore
@@ -103,6 +104,7 @@ class Traffic:
             self._update_workspace,
             self._change_activities,
             self._change_channels,
+            self._read,
         )
 
     # Tasks
@@ -115,7 +117,10 @@ class Traffic:
         route: dict[str, Any] = {"workflow_sid": random.choice(workflows) if workflows else None}
         direct = random.random()
         if direct < 0.05 and workers:
-            route |= {"routing_target": random.choice(workers), "ignore_capacity": random.choice((None, None, False))}
+            route |= {
+                "routing_target": random.choice(workers),
+                "ignore_capacity": random.choice((None, None, False)),
+            }
         elif direct < 0.1:
             route |= {"task_queue_sid": random.choice(self._sids(Kind.TASK_QUEUE) or [f"WQ{words.UNKNOWN}"])}
         return c.CreateTask(
@@ -155,7 +160,9 @@ class Traffic:
         if self._random.random() < 0.5:
             return c.UpdateReservation(sid, status, task_sid=self._field(Kind.RESERVATION, row, "task_sid"))
         task_sid = self._field(Kind.RESERVATION, row, "task_sid")
-        return c.UpdateTask(task_sid, assignment_status=T(status.value), reason=words.some(self._random, 0.5, "done") or UNSET)
+        return c.UpdateTask(
+            task_sid, assignment_status=T(status.value), reason=words.some(self._random, 0.5, "done") or UNSET
+        )
 
     def _end_any_task(self) -> Command | None:
         tasks = self._sids(Kind.TASK)[-60:]
@@ -261,7 +268,9 @@ class Traffic:
         queues, random = self._sids(Kind.TASK_QUEUE), self._random
         return queues and c.UpdateTaskQueue(
             random.choice(queues),
-            target_workers=self._or_unset(0.6, random.choice((words.target_workers(random), "no expression"))),
+            target_workers=self._or_unset(
+                0.6, random.choice((words.target_workers(random), "no expression"))
+            ),
             max_reserved_workers=self._or_unset(0.4, random.choice((1, 2, 3))),
             task_order=self._or_unset(0.3, random.choice(list(TaskOrder))),
             assignment_activity_sid=self._or_unset(0.2, random.choice((None, self._activity(None)))),
@@ -277,7 +286,12 @@ class Traffic:
         workflows, queues, random = self._sids(Kind.WORKFLOW), self._sids(Kind.TASK_QUEUE), self._random
         if not workflows or not queues:
             return None
-        texts = (self._configuration(queues), self._configuration(queues), self._configuration([f"WQ{words.UNKNOWN}"]), "{")
+        texts = (
+            self._configuration(queues),
+            self._configuration(queues),
+            self._configuration([f"WQ{words.UNKNOWN}"]),
+            "{",
+        )
         return c.UpdateWorkflow(
             random.choice(workflows),
             configuration=self._or_unset(0.7, random.choice(texts)),
@@ -315,12 +329,26 @@ class Traffic:
         random = self._random
         number = random.randrange(2)
         if random.random() < 0.4:
-            return c.CreateTaskChannel(self._new_sid("TC"), f"Custom {number}", f"custom{number}", random.random() < 0.5)
+            return c.CreateTaskChannel(
+                self._new_sid("TC"), f"Custom {number}", f"custom{number}", random.random() < 0.5
+            )
         if random.random() < 0.4:
             return c.DeleteTaskChannel(random.choice((f"custom{number}", f"custom{number}", "voice")))
         return c.UpdateTaskChannel(
-            random.choice((*words.CHANNELS, f"custom{number}")), channel_optimized_routing=random.random() < 0.5
+            random.choice((*words.CHANNELS, f"custom{number}")),
+            channel_optimized_routing=random.random() < 0.5,
         )
+
+    # Reading
+
+    def _read(self) -> Command | None:
+        random = self._random
+        scope = random.choice(list(Scope))
+        sids = {Scope.QUEUE: Kind.TASK_QUEUE, Scope.WORKFLOW: Kind.WORKFLOW}
+        if random.random() < 0.5:
+            return c.ReadRealTime(scope, tuple(self._sids(sids[scope])) if scope in sids else ())
+        tasks = self._sids(Kind.TASK)[-TASKS_MAX:]
+        return c.ExplainTask(random.choice(tasks), size=random.choice((1, 50))) if tasks else None
 
     # Pieces
 

@@ -75,9 +75,7 @@ class Webhooks:
         self._rest = rest
         self._activity = activity
         sane = {"accept": 6, "empty": 2, "reject": 2}
-        self._weights = [
-            sane.get(name, 0) + random.choice((0, 0, 0, 0.5, 2)) for name in _BEHAVIOURS
-        ]
+        self._weights = [sane.get(name, 0) + random.choice((0, 0, 0, 0.5, 2)) for name in _BEHAVIOURS]
         self._patience_s = random.choice((0.01, 0.2, 2.0))
 
     async def post(

@@ -8,7 +8,10 @@ from tests.model.worlds import FILTERS, KINDS, ORDERS, SKIPS, TARGET_WORKERS, TA
 
 NAMES = ("w1", "w2", "w3", "w4", "w5", "w6")
 CHANNELS = ("default", "default", "default", "voice", "sms")
-TIMED_FILTERS = ("taskrouter.currentHour >= 8 AND taskrouter.currentHour < 18", "taskrouter.dayOfWeek == 'Sat'")
+TIMED_FILTERS = (
+    "taskrouter.currentHour >= 8 AND taskrouter.currentHour < 18",
+    "taskrouter.dayOfWeek == 'Sat'",
+)
 TIMED_TARGETS = ("taskrouter.currentMin >= 30 AND worker.level >= 1", "taskrouter.currentHour != 12")
 STEP_TIMEOUTS_S = (1, 3, 10, "15", 60, 600, 7_200)
 TIMEOUTS_S = (86_400, 86_400, 86_400, 1, 20, 600, 3_600, 200_000)
@@ -47,7 +50,9 @@ def task_attributes(random: Random, worker_sids: list[str]) -> str:
     return json.dumps(present(fields))
 
 
-def target(random: Random, queue_sids: list[str], offline: str, *, first: bool, timed: bool) -> dict[str, Any]:
+def target(
+    random: Random, queue_sids: list[str], offline: str, *, first: bool, timed: bool
+) -> dict[str, Any]:
     """Draw one target."""
     expressions = (*TARGETS, *TIMED_TARGETS) if timed else TARGETS
     fields = {
