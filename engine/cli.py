@@ -1,4 +1,4 @@
-"""The command line: serve, migrate, check-config, lint, quickstart.
+"""The command line: serve, migrate, check-config, lint, stats, quickstart.
 
 Exit codes: 0 done, 1 it failed, 2 the command line or a setting is wrong. What can be expected to go wrong is
 told in one line on standard error, without a traceback.
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import update_wrapper
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -35,6 +35,7 @@ def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
         port: str | None,
         data_dir: str | None,
         database_url: str | None,
+        **options: Any,
     ) -> None:
         flags = {
             ("server", "host"): host,
@@ -43,7 +44,7 @@ def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
             ("database", "url"): database_url,
         }
         with _failures():
-            command(Settings.load(config, flags))
+            command(Settings.load(config, flags), **options)
 
     options = (
         click.option(
@@ -142,6 +143,23 @@ def lint(
     with _failures():
         daemon = lint_command.daemon_of(Settings.load(None, flags)) if workspace else None
         sys.exit(lint_command.run(file, workspace, daemon, strict=strict))
+
+
+@main.group()
+def stats() -> None:
+    """Look after the statistics."""
+
+
+@stats.command("verify")
+@click.option("--workspace", metavar="WS", help="SID of a workspace; without it, all of them.")
+@_settings_options
+def stats_verify(settings: Settings, workspace: str | None) -> None:
+    """Recompute the statistics from the event log; exit 1 when they differ from what is stored."""
+    from engine import stats_command
+
+    if workspace is not None and not is_sid(workspace, "WS"):
+        raise click.UsageError("--workspace: WS and 32 hexadecimal digits are needed")
+    sys.exit(stats_command.verify(settings, workspace))
 
 
 @contextmanager

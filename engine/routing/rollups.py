@@ -106,12 +106,30 @@ class Rollups:
         return bool(self.counts or self.durations)
 
 
+class Adder:
+    """Adds up events of one workspace one by one."""
+
+    __slots__ = ("_minutes", "_workspace_sid")
+
+    def __init__(self, workspace_sid: str) -> None:
+        self._workspace_sid = workspace_sid
+        self._minutes = Rollups()
+
+    def add(self, event: Event) -> None:
+        """Take an event in; those that no statistics are made of make no difference."""
+        _add(self._minutes, self._workspace_sid, event)
+
+    def rollups(self) -> Rollups:
+        """Return the sums by minute and by hour."""
+        return _with_hours(self._minutes)
+
+
 def rollups_of(workspace_sid: str, events: Iterable[Event]) -> Rollups:
     """Add up events of one workspace by minute and by hour."""
-    minutes = Rollups()
+    adder = Adder(workspace_sid)
     for event in events:
-        _add(minutes, workspace_sid, event)
-    return _with_hours(minutes)
+        adder.add(event)
+    return adder.rollups()
 
 
 def counter_of(event_type: str, scope: Scope) -> str | None:

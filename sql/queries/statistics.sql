@@ -150,3 +150,37 @@ WHERE coalesce(next.event_date_ms - next.spent_ms, p.since_ms) < $2
 
 -- name: activity_names
 SELECT sid, friendly_name FROM activities WHERE workspace_sid = $1 ORDER BY sid
+
+-- name: next_statistics_ms
+-- The next moment from $2 on of which the log or the rollups say anything.
+SELECT least(
+    (SELECT min(event_date_ms) FROM events WHERE workspace_sid = $1 AND event_date_ms >= $2),
+    (
+        SELECT min(start_ms)
+        FROM statistics_counts
+        WHERE workspace_sid = $1 AND scope_sid = $1 AND span_ms = 3600000 AND start_ms >= $2
+    )
+)
+
+-- name: statistics_events
+SELECT
+    sequence, event_type, event_date_ms, data, worker_sid, task_queue_sid, workflow_sid, task_channel_sid
+FROM events
+WHERE workspace_sid = $1
+    AND event_date_ms >= $2
+    AND event_date_ms < $3
+    AND event_type = ANY($4::text[])
+
+-- name: statistics_counts_of_span
+SELECT
+    scope_sid, span_ms, start_ms, task_channel_sid,
+    tasks_created, tasks_entered, tasks_canceled, tasks_completed, tasks_deleted, tasks_moved,
+    tasks_timed_out_in_workflow, reservations_created, reservations_accepted, reservations_rejected,
+    reservations_timed_out, reservations_canceled, reservations_rescinded
+FROM statistics_counts
+WHERE workspace_sid = $1 AND start_ms >= $2 AND start_ms < $3
+
+-- name: statistics_durations_of_span
+SELECT scope_sid, span_ms, start_ms, measure, task_channel_sid, value_s, times
+FROM statistics_durations
+WHERE workspace_sid = $1 AND start_ms >= $2 AND start_ms < $3
