@@ -64,7 +64,7 @@ class Reference:
             "single_tasking": single_tasking,
             "preferred_order": preferred_order,
             "sequence": 0,
-            "steps_entered": 0,
+            "questions": 0,
             **{kind: {} for kind in ("activities", "channels", "queues", "workflows", "workers")},
             "tasks": {},
             "reservations": {},
@@ -477,7 +477,7 @@ class Reference:
             filter=None,
             step=0,
             deadline=None,
-            entered=None,
+            question=None,
             rounds=0,
             assigned_at=None,
             finished_at=None,
@@ -693,6 +693,8 @@ class Reference:
             return
         self.walk_again(task, now)
         self.leave_past_steps(task, now)
+        if task["status"] == "pending":
+            self.ask_skip_if(task)
 
     # Workflow
 
@@ -748,12 +750,17 @@ class Reference:
         task["step"] = step
         target = self.targets(task)[step]
         task["deadline"] = None if target["timeout_s"] is None else base + target["timeout_s"] * 1000
-        self.w["steps_entered"] += 1
-        task["entered"] = target["skip_if"] and (task["entered"] or self.w["steps_entered"])
+        self.ask_skip_if(task)
         if target["priority"] is not None:
             task["priority"] = target["priority"]
         self.enter_queue(task, target["queue"], now)
         self.note("workflow.target-matched", task["sid"])
+
+    def ask_skip_if(self, task: Thing) -> None:
+        """Put the step's skip_if on the list of questions, unless it is there: on entry and after a round."""
+        target = self.target(task)
+        self.w["questions"] += 1
+        task["question"] = target and target["skip_if"] and (task["question"] or self.w["questions"])
 
     def enter_queue(self, task: Thing, queue: str, now: int) -> None:
         if task["queue"] == queue:
@@ -875,11 +882,13 @@ class Reference:
         return False
 
     def skip(self, now: int) -> bool:
-        """Ask the skip_if of every step entered since the last time, in the order of entering."""
-        entered = sorted((t for t in self.waiting() if t["entered"]), key=lambda task: task["entered"])
+        """Answer the open questions in the order they were put; nobody skips while a worker only pauses."""
+        asked = sorted((t for t in self.waiting() if t["question"]), key=lambda task: task["question"])
         skipped = False
-        for task in entered:
-            task["entered"] = None
+        for task in asked:
+            task["question"] = None
+            if any(self.suits(task, worker, now) for worker in self.w["workers"].values()):
+                continue
             if evaluate(self.targets(task)[task["step"]]["skip_if"], self.presence(task["queue"])):
                 self.skip_step(task, now)
                 skipped = True
@@ -909,9 +918,11 @@ class Reference:
         return bool(text.strip()) and evaluate(text, self.worker_names(worker))
 
     def is_offerable(self, task: Thing, worker: Thing, now: int) -> bool:
-        """Behaviour §4, the five conditions in order, and the pause after a refusal (OQ-5)."""
-        if now < task["refusals"].get(worker["sid"], (0, 0))[1]:
-            return False
+        """Suited, and not pausing after a refusal of this task (OQ-5)."""
+        return now >= task["refusals"].get(worker["sid"], (0, 0))[1] and self.suits(task, worker, now)
+
+    def suits(self, task: Thing, worker: Thing, now: int) -> bool:
+        """The five conditions of behaviour §4 in their order."""
         if (task["routing_target"] or "").startswith("WK") and task["routing_target"] != worker["sid"]:
             return False
         if task["queue"] is not None and not self.is_in_queue(worker, task["queue"]):
@@ -997,7 +1008,7 @@ class Reference:
     def reserve(self, task: Thing, workers: list[Thing], now: int) -> None:
         task["status"] = "reserved"
         task["rounds"] += 1
-        task["entered"] = None
+        task["question"] = None
         workflow = self.w["workflows"].get(task["workflow"])
         timeout_s = workflow["reservation_timeout_s"] if workflow else 120
         for worker in workers:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from engine.expressions.expression import parse
 from tests.model.naive_expressions import evaluate
 
-EXAMPLES = {"ci": 400, "long": 50_000}[os.environ.get("POINTSMAN_MODEL_PROFILE", "ci")]
+EXAMPLES = {"ci": 400, "long": 20_000}[os.environ.get("POINTSMAN_MODEL_PROFILE", "ci")]
 
 WORDS = ("a", "b", "1", "2.5", "")
 scalars = st.none() | st.booleans() | st.integers(-2, 3) | st.sampled_from((0.5, 1.0, 2.5, *WORDS))

@@ -221,6 +221,21 @@ def test_skip_if_asks_once_on_entry_when_nobody_was_reserved() -> None:
     assert (desk[taken]["status"], desk[stays]["queue"]) == ("reserved", first)
 
 
+def test_skip_if_is_asked_again_after_a_round_but_not_while_the_worker_only_pauses() -> None:
+    desk = Desk()
+    first, second = desk.queue(), desk.queue(target_workers="")
+    workflow = desk.workflow({"queue": first, "skip_if": "1==1"}, {"queue": second})
+    worker = desk.worker()
+    task = desk.task(workflow)
+    desk.do("UpdateReservation", sid=desk.offers(task)[0]["sid"], status="rejected")
+    assert desk[task]["queue"] == first
+    desk.at(1)
+    offline = desk.router.w["default_activity"]
+    desk.do("UpdateReservation", sid=desk.offers(task)[1]["sid"], status="rejected", activity_sid=offline)
+    assert (len(desk.offers(task)), desk[task]["queue"]) == (2, second)
+    assert desk.router.w["workers"][worker]["activity"] == offline
+
+
 def test_a_skipped_step_adds_only_the_time_spent_in_it() -> None:
     desk = Desk()
     queue = desk.queue()
