@@ -3,7 +3,7 @@
 Implements `engine.runtime.ports.Store` and `LeaseStore` by the letter of the real store: rows are tuples made
 by its own column mappers, so nothing here refers to anything in a core; which columns an upsert may change
 is read from its SQL; additions come before deletions; the epoch is checked first; a batch is written whole or
-not at all. `test_store_conformance.py` runs the real store's tests on it and compares both over a long history.
+not at all. `test_store_conformance.py` runs the real store's tests on it and replays a history into both.
 
 Each operation happens in one step of the event loop, so histories are linear. Delays and faults are not here
 but in `faults.py`.
