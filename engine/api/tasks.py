@@ -79,9 +79,11 @@ async def fetch_task(call: Call) -> web.Response:
 async def update_task(call: Call) -> web.Response:
     """Change the fields that were sent, if If-Match holds."""
     form = await call.form()
+    attributes = fields.attributes(call.api.limits.attributes_chars_max)
     command = UpdateTask(
         sid=call.path("WT"),
-        attributes=form.exact("Attributes", fields.attributes(call.api.limits.attributes_chars_max), UNSET),
+        attributes=form.exact("Attributes", attributes, UNSET),
+        attributes_merge=form.exact("AttributesMerge", attributes, UNSET),
         assignment_status=form.value("AssignmentStatus", _SETTABLE, UNSET),
         reason=form.exact("Reason", fields.text, UNSET),
         priority=form.value("Priority", _PRIORITY, UNSET),

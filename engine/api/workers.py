@@ -75,6 +75,7 @@ async def update_worker(call: Call) -> web.Response:
         sid=call.path("WK"),
         friendly_name=form.exact("FriendlyName", fields.friendly_name, UNSET),
         attributes=form.exact("Attributes", attributes, UNSET),
+        attributes_merge=form.exact("AttributesMerge", attributes, UNSET),
         activity_sid=form.value("ActivitySid", _ACTIVITY, UNSET),
         reject_pending_reservations=form.value("RejectPendingReservations", fields.boolean, default=False),
         if_match=call.if_match(),

@@ -168,7 +168,10 @@ class CreateWorker:
 
 @dataclass(slots=True, frozen=True)
 class UpdateWorker:
-    """→ WorkerView. `if_match` is the version the client saw."""
+    """→ WorkerView. `if_match` is the version the client saw.
+
+    `attributes_merge` is the text of a merge patch (RFC 7396), never together with `attributes`.
+    """
 
     sid: str
     friendly_name: str | Unset = UNSET
@@ -176,6 +179,7 @@ class UpdateWorker:
     activity_sid: str | Unset = UNSET
     reject_pending_reservations: bool = False
     if_match: int | None = None
+    attributes_merge: str | Unset = UNSET
 
 
 @dataclass(slots=True, frozen=True)
@@ -218,7 +222,10 @@ class CreateTask:
 
 @dataclass(slots=True, frozen=True)
 class UpdateTask:
-    """→ TaskView. `assignment_status` is one of canceled, wrapping, completed."""
+    """→ TaskView. `assignment_status` is one of canceled, wrapping, completed.
+
+    `attributes_merge` is the text of a merge patch (RFC 7396), never together with `attributes`.
+    """
 
     sid: str
     attributes: str | Unset = UNSET
@@ -228,6 +235,7 @@ class UpdateTask:
     task_channel: str | Unset = UNSET
     virtual_start_ms: int | Unset = UNSET
     if_match: int | None = None
+    attributes_merge: str | Unset = UNSET
 
 
 @dataclass(slots=True, frozen=True)

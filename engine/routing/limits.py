@@ -20,5 +20,7 @@ class RoutingLimits:
     """Eligibility classes without waiting tasks that are kept for the next task of their kind."""
     bindings_per_target_max: int = 16_384
     """Bound expressions remembered per target: attributes that differ in every task must not fill memory."""
+    attributes_chars_max: int = 4_096
+    """Longest attributes that a merge may end in; what is sent as a whole is measured before it gets here."""
     ready_scan_max: int = 64
     """Up to so many ready workers are compared directly; beyond, the idle line is walked instead."""

@@ -14,6 +14,7 @@ from engine.routing.lifecycle import (
     delete_task,
     in_order,
 )
+from engine.routing.merging import new_attributes
 from engine.routing.progress import enter_queue, enter_workflow, reevaluate, time_out_step, wait
 from engine.routing.records import record_task
 from engine.routing.reservations import set_status
@@ -88,11 +89,14 @@ def update_task(board: Board, command: UpdateTask, now_ms: int) -> TaskView:
     channel_sid = UNSET if command.task_channel is UNSET else _channel_sid(state, command.task_channel)
     if command.assignment_status is not UNSET:
         _check_status_change(state, task, command)
+    attributes = new_attributes(
+        task.attributes, command.attributes, command.attributes_merge, state.limits.attributes_chars_max
+    )
     reroute = False
     changed = False
-    if command.attributes is not UNSET:
-        task.attributes = command.attributes
-        task.values = parse_attributes(command.attributes)
+    if attributes is not UNSET:
+        task.attributes = attributes
+        task.values = parse_attributes(attributes)
         changed = reroute = True
     if command.priority is not UNSET:
         task.priority = command.priority
@@ -209,7 +213,8 @@ def _check_status_change(state: WorkspaceState, task: Task, command: UpdateTask)
     wanted = command.assignment_status
     if wanted not in (TaskStatus.CANCELED, TaskStatus.WRAPPING, TaskStatus.COMPLETED):
         raise Refused(f"AssignmentStatus: expected canceled, wrapping or completed, found {wanted}")
-    if wanted is not TaskStatus.CANCELED and command.attributes is not UNSET:
+    sent = command.attributes is not UNSET or command.attributes_merge is not UNSET
+    if wanted is not TaskStatus.CANCELED and sent:
         raise Refused(f"Attributes and AssignmentStatus={wanted} must be sent in separate requests")
     check_task_move(task, wanted, state.workspace.sid, state.workspace.account_sid)
 

@@ -5,6 +5,7 @@ from engine.routing.commands import UNSET, CreateWorker, DeleteWorker, UpdateWor
 from engine.routing.effects import Kind
 from engine.routing.entities import Reservation, ReservationStatus, TaskChannel, Worker, WorkerChannel
 from engine.routing.errors import NotFound, Refused, VersionMismatch
+from engine.routing.merging import new_attributes
 from engine.routing.records import worker_channel_data, worker_data
 from engine.routing.reservations import move_worker, set_status
 from engine.routing.rounds import end_round_if_over, refuse
@@ -51,19 +52,22 @@ def update_worker(board: Board, command: UpdateWorker, now_ms: int) -> WorkerVie
     worker = state.worker(command.sid)
     _check_version(worker, command.if_match)
     _check_update(state, worker, command)
+    attributes = new_attributes(
+        worker.attributes, command.attributes, command.attributes_merge, state.limits.attributes_chars_max
+    )
     renamed = command.friendly_name is not UNSET and command.friendly_name != worker.friendly_name
     if command.friendly_name is not UNSET and renamed:
         del state.names[worker.friendly_name.lower()]
         worker.friendly_name = command.friendly_name
         state.names[worker.friendly_name.lower()] = worker.sid
-    if command.attributes is not UNSET:
-        worker.attributes = command.attributes
-    if renamed or command.attributes is not UNSET:
+    if attributes is not UNSET:
+        worker.attributes = attributes
+    if renamed or attributes is not UNSET:
         worker.version += 1
         worker.date_updated_ms = now_ms
         state.put_worker(worker)
         board.eligibility.put_worker(worker)
-    if command.attributes is not UNSET:
+    if attributes is not UNSET:
         description = f"Worker {worker.friendly_name} attributes updated"
         data = worker_data(state, worker)
         state.record("worker.attributes.update", worker.sid, description, data, now_ms)
