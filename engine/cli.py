@@ -1,4 +1,4 @@
-"""The command line: serve, migrate, check-config, lint, stats, quickstart.
+"""The command line: serve, migrate, check-config, lint, stats, keys, accounts, quickstart.
 
 Exit codes: 0 done, 1 it failed, 2 the command line or a setting is wrong. What can be expected to go wrong is
 told in one line on standard error, without a traceback.
@@ -18,6 +18,8 @@ from engine.errors import PointsmanError, SettingsError
 from engine.settings import Settings, sections
 from engine.settings_sources import SECRETS
 from engine.sids import is_sid
+
+NAME_CHARS_MAX = 64
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -160,6 +162,100 @@ def stats_verify(settings: Settings, workspace: str | None) -> None:
     if workspace is not None and not is_sid(workspace, "WS"):
         raise click.UsageError("--workspace: WS and 32 hexadecimal digits are needed")
     sys.exit(stats_command.verify(settings, workspace))
+
+
+@main.group()
+def keys() -> None:
+    """Manage API keys."""
+
+
+@keys.command("create")
+@click.option("--account-sid", metavar="AC", help="Account the key is for; by default the main one.")
+@click.option("--name", default="", metavar="NAME", help="What to call it, at most 64 characters.")
+@_settings_options
+def create_key(settings: Settings, *, account_sid: str | None, name: str) -> None:
+    """Make an API key and show its secret, this once."""
+    from engine import keys_command
+
+    _check_name(name)
+    logs.configure(settings.logging)
+    keys_command.run(settings, lambda books: keys_command.create_key(books, account_sid, name))
+
+
+@keys.command("list")
+@click.option("--account-sid", metavar="AC", help="Account whose keys are listed; by default the main one.")
+@_settings_options
+def list_keys(settings: Settings, *, account_sid: str | None) -> None:
+    """List the API keys of an account."""
+    from engine import keys_command
+
+    logs.configure(settings.logging)
+    keys_command.run(settings, lambda books: keys_command.list_keys(books, account_sid))
+
+
+@keys.command("revoke")
+@click.argument("key_sid", metavar="SK")
+@_settings_options
+def revoke_key(settings: Settings, *, key_sid: str) -> None:
+    """Take an API key out of force, and with it every token that it signed."""
+    from engine import keys_command
+
+    logs.configure(settings.logging)
+    keys_command.run(settings, lambda books: keys_command.revoke_key(books, key_sid))
+
+
+@main.group()
+def accounts() -> None:
+    """Manage accounts: each has workspaces, keys and tokens of its own."""
+
+
+@accounts.command("create")
+@click.option("--name", default="", metavar="NAME", help="What to call it, at most 64 characters.")
+@_settings_options
+def create_account(settings: Settings, *, name: str) -> None:
+    """Make an account and show its auth token, this once."""
+    from engine import keys_command
+
+    _check_name(name)
+    logs.configure(settings.logging)
+    keys_command.run(settings, lambda books: keys_command.create_account(books, name))
+
+
+@accounts.command("list")
+@_settings_options
+def list_accounts(settings: Settings) -> None:
+    """List the accounts."""
+    from engine import keys_command
+
+    logs.configure(settings.logging)
+    keys_command.run(settings, keys_command.list_accounts)
+
+
+@accounts.command("suspend")
+@click.argument("account_sid", metavar="AC")
+@_settings_options
+def suspend_account(settings: Settings, *, account_sid: str) -> None:
+    """Refuse all requests of an account; its tasks go on being routed."""
+    from engine import keys_command
+
+    logs.configure(settings.logging)
+    keys_command.run(settings, lambda books: keys_command.set_account_status(books, account_sid, "suspended"))
+
+
+@accounts.command("activate")
+@click.argument("account_sid", metavar="AC")
+@_settings_options
+def activate_account(settings: Settings, *, account_sid: str) -> None:
+    """Take requests of a suspended account again."""
+    from engine import keys_command
+
+    logs.configure(settings.logging)
+    keys_command.run(settings, lambda books: keys_command.set_account_status(books, account_sid, "active"))
+
+
+def _check_name(name: str) -> None:
+    if len(name) > NAME_CHARS_MAX or not name.isprintable():
+        raise click.UsageError(f"--name: at most {NAME_CHARS_MAX} printable characters are needed")
 
 
 @contextmanager

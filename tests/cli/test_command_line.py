@@ -51,7 +51,7 @@ def test_version_names_program_and_version() -> None:
 def test_help_lists_the_commands() -> None:
     done = pointsman("--help")
     assert done.returncode == 0
-    for command in ("serve", "migrate", "check-config", "lint", "quickstart"):
+    for command in ("serve", "migrate", "check-config", "lint", "quickstart", "keys", "accounts"):
         assert command in done.stdout
 
 
