@@ -25,7 +25,8 @@ WORKSPACE = ""
 STATUSES = (TaskStatus.PENDING, TaskStatus.RESERVED, TaskStatus.ASSIGNED, TaskStatus.WRAPPING)
 _INDEX = {status: index for index, status in enumerate(STATUSES)}
 _PENDING = 0
-_LEFTOVERS_MIN = 64
+_TIDY_MASK = 255
+"""Only at every 256th entry a heap is looked at for leftovers."""
 
 Entry = tuple[int, int, str]
 """(milliseconds since the epoch, the task's sequence, its SID): total order, oldest first."""
@@ -78,9 +79,6 @@ class _Oldest:
     def __init__(self) -> None:
         self.heap: list[Entry] = []
         self.aside: set[Entry] = set()
-
-    def push(self, entry: Entry) -> None:
-        heapq.heappush(self.heap, entry)
 
     def wait_again(self, entry: Entry) -> None:
         if entry in self.aside:
@@ -162,22 +160,22 @@ class Tally:
 
     def _enter(self, task: Task, status: int) -> None:
         kept = self._tasks[task.sid] = _Kept(task, status)
-        channel = kept.channel
-        scopes = [WORKSPACE]
-        if kept.queue is not None:
-            scopes.append(kept.queue)
-        if kept.workflow is not None:
-            scopes.append(kept.workflow)
-        kept.buckets = tuple(self._bucket(scope, channel) for scope in scopes)
-        for bucket in kept.buckets:
+        created, priority = kept.created, kept.priority
+        for scope in (WORKSPACE, kept.queue, kept.workflow):
+            if scope is None:
+                continue
+            bucket = self._bucket(scope, kept.channel)
+            kept.buckets += (bucket,)
             bucket.statuses[status] += 1
-            bucket.priorities[kept.priority] = bucket.priorities.get(kept.priority, 0) + 1
-            bucket.created.push(kept.created)
-            self._tidy(bucket, bucket.created)
+            bucket.priorities[priority] = bucket.priorities.get(priority, 0) + 1
+            heapq.heappush(bucket.created.heap, created)
+            if not len(bucket.created.heap) & _TIDY_MASK:
+                self._tidy(bucket, bucket.created)
         if kept.entered is not None:
             bucket = kept.buckets[1]
-            bucket.entered.push(kept.entered)
-            self._tidy(bucket, bucket.entered)
+            heapq.heappush(bucket.entered.heap, kept.entered)
+            if not len(bucket.entered.heap) & _TIDY_MASK:
+                self._tidy(bucket, bucket.entered)
 
     def _leave(self, sid: str, kept: _Kept) -> None:
         del self._tasks[sid]
@@ -230,7 +228,7 @@ class Tally:
         return None
 
     def _tidy(self, bucket: Bucket, oldest: _Oldest) -> None:
-        if len(oldest.heap) <= 2 * sum(bucket.statuses) + _LEFTOVERS_MIN:
+        if len(oldest.heap) <= 2 * sum(bucket.statuses):
             return
         entries = {entry for entry in oldest.heap if self._member(bucket, oldest, entry) is not None}
         oldest.heap = list(entries - oldest.aside)
