@@ -110,3 +110,18 @@ def test_ten_rejections_are_not_the_end(rounds: int) -> None:
         world.reject(task)
         world.wait(0.001)
     assert world.offered_to(task) == ["ann"]
+
+
+def test_a_pause_that_ends_when_nobody_is_there_any_more_changes_nothing() -> None:
+    world = world_with()
+    ann = world.worker("ann")
+    low, high = world.task(priority=1), world.task(priority=2)
+    for task in (low, high):
+        world.reject(task)
+    world.activity(ann, "Offline")
+    world.worker("bob")
+    assert (world.offered_to(low), world.offered_to(high)) == ([], ["bob"])
+    world.wait(1)
+    assert (world.events, world.status(low)) == ([], T.PENDING)
+    world.activity(ann, "Available")
+    assert world.offered_to(low) == ["ann"]

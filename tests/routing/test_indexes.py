@@ -130,6 +130,8 @@ def test_the_scalars_at_a_path_are_the_value_or_those_of_a_list(value: Any, scal
         ("b > 1 AND a.c == 'x'", (), Anchor(("a", "c"), "x")),
         ("a == 1 OR b == 1", (), None),
         ("a == null", (), None),
+        ("a == null AND b == 1", (), Anchor(("b",), 1)),
+        ("task.a == 1 AND worker.b == 1", ("worker",), Anchor(("b",), 1)),
         ("a != 1", (), None),
         ("worker.a == 1", ("worker",), Anchor(("a",), 1)),
         ("task.a == 1", ("worker",), None),
