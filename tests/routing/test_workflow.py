@@ -209,6 +209,11 @@ def test_an_update_without_re_evaluation_leaves_waiting_tasks_on_their_configura
         ({"task_routing": {"filters": {}}}, "filters: expected a list, found an object"),
         (routing({"targets": []}), r"filters\[0\]\.expression: required"),
         (routing({"expression": "1==1"}), r"filters\[0\]\.targets: expected a list"),
+        (routing(one("1==1")), r"filters\[0\]\.targets: expected a list of one target or more, found a list"),
+        (
+            routing({"expression": "1==1", "targets": {"queue": "Q"}}),
+            r"targets: expected .*, found an object",
+        ),
         (routing(one("1==1", {})), r"filters\[0\]\.targets\[0\]\.queue: required"),
         (routing(one("1==1", {"queue": "WQ" + "9" * 32})), r"targets\[0\]\.queue: there is no TaskQueue"),
         (routing(one("a-b == 1", {"queue": "Q"})), r"filters\[0\]\.expression: column \d+"),
