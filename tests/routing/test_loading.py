@@ -10,6 +10,7 @@ from engine.routing.core import WorkspaceCore
 from engine.routing.entities import ReservationStatus as R
 from engine.routing.entities import TaskOrder
 from engine.routing.entities import TaskStatus as T
+from engine.routing.errors import Refused
 from tests.model.side_by_side import Store
 from tests.routing.world import START_MS, World, one, routing
 
@@ -200,3 +201,62 @@ def test_finished_tasks_are_not_loaded_and_can_be_taken_back_in() -> None:
     world.do(c.AdoptFinishedTask(finished))
     world.do(c.DeleteTask(task))
     assert world.events == ["task.deleted"]
+
+
+def test_a_loaded_task_is_routed_by_its_attributes_and_to_whom_it_names() -> None:
+    world = StoredWorld()
+    queue = world.queue()
+    world.workflow(
+        routing(
+            one("kind == 1", {"queue": queue, "expression": "worker.level == task.level"}),
+            one("kind == 2", {"queue": queue, "known_worker_friendly_name": "task.agent"}),
+        )
+    )
+    ann, bob = world.worker("ann", "Offline", level=1), world.worker("bob", "Offline", level=2)
+    leveled, named = (
+        world.task(attributes={"kind": 1, "level": 2}),
+        world.task(attributes={"kind": 2, "agent": "ann"}),
+    )
+    world.restart()
+    assert not world.core.board.state.changes.warnings
+    for worker in (ann, bob):
+        world.activity(worker, "Available")
+    assert (world.offered_to(leveled), world.offered_to(named)) == (["bob"], ["ann"])
+
+
+def test_a_load_repeats_no_warning() -> None:
+    world = StoredWorld()
+    world.steps({"queue": world.queue(), "known_worker_sid": "task.agent"})
+    task = world.task()
+    assert [warning.code for warning in world.changes.warnings] == [40154]
+    world.restart()
+    assert (world.status(task), world.state.changes.warnings) == (T.PENDING, [])
+
+
+def test_the_name_of_a_loaded_worker_is_taken() -> None:
+    world = StoredWorld()
+    ann = world.worker("ann")
+    world.restart()
+    with pytest.raises(Refused, match="same friendly name"):
+        world.worker("Ann")
+    world.do(c.DeleteWorker(ann))
+    world.worker("Ann")
+
+
+def test_a_loaded_task_is_deleted_a_day_after_it_was_assigned_unless_it_is_wrapping() -> None:
+    world = StoredWorld()
+    world.simple_workflow(world.queue())
+    tasks = []
+    for name in ("ann", "bob"):
+        world.worker(name)
+        tasks.append(world.task())
+        world.wait(60)
+        world.accept(tasks[-1])
+    world.move(world.offers(tasks[1])[0], R.WRAPPING)
+    world.restart()
+    world.wait(86_400 - 60 - 0.001)
+    assert [world.status(task) for task in tasks] == [T.ASSIGNED, T.WRAPPING]
+    world.wait(0.001)
+    assert world.events[-1] == "task.system-deleted"
+    world.wait(86_400)
+    assert [world.status(task) for task in tasks] == [None, T.WRAPPING]
