@@ -260,3 +260,12 @@ def test_a_loaded_task_is_deleted_a_day_after_it_was_assigned_unless_it_is_wrapp
     assert world.events[-1] == "task.system-deleted"
     world.wait(86_400)
     assert [world.status(task) for task in tasks] == [None, T.WRAPPING]
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+def test_a_queue_for_nobody_is_loaded_as_one(text: str) -> None:
+    world = StoredWorld()
+    queue = world.queue("nobody", text)
+    world.worker("ann")
+    world.restart()
+    assert world.core.board.eligibility.members(queue) == set()

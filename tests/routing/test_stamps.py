@@ -1,5 +1,7 @@
 """Times, durations and reasons that go with a change, to the second and the millisecond (behaviour §9)."""
 
+from typing import Any
+
 import pytest
 
 from engine.routing import commands as c
@@ -85,3 +87,16 @@ def test_a_refusal_names_five_tasks_and_counts_the_others(world: World, count: i
     with pytest.raises(Refused) as refused:
         world.do(c.DeleteWorkflow(workflow))
     assert str(refused.value).endswith(f"controls {count} open task(s), {', '.join(tasks[:5])}{end}")
+
+
+@pytest.mark.parametrize(
+    "change", [{"attributes": '{"a": 1}'}, {"priority": 1}, {"reason": "why"}, {"virtual_start_ms": 5}]
+)
+def test_every_change_of_a_tasks_data_sets_its_date_updated(world: World, change: dict[str, Any]) -> None:
+    task = world.task()
+    world.wait(5)
+    view = world.do(c.UpdateTask(task))
+    assert (view.date_updated_ms, view.version) == (view.date_created_ms, 0)
+    view = world.do(c.UpdateTask(task, **change))
+    assert (view.date_updated_ms, view.version) == (view.date_created_ms + 5000, 1)
+    assert {name: getattr(view, name) for name in change} == change

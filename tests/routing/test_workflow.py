@@ -328,3 +328,18 @@ def test_a_new_minute_alone_writes_nothing(world: World) -> None:
     world.task()
     world.wait(60)
     assert not world.changes
+
+
+def test_the_bounds_of_a_targets_numbers_belong_to_them() -> None:
+    world = World()
+    queue = world.queue("a", "1==0")
+    least, most = {"queue": queue, "timeout": 1, "priority": 0}, {"timeout": "2", "priority": 2**31 - 1}
+    world.workflow(routing(one("1==1", least, most)))
+    task = world.task(priority=3)
+    assert (world.get(task).priority, world.get(task).step_deadline_ms) == (0, world.now_ms + 1000)
+    world.wait(1)
+    assert (world.get(task).priority, world.get(task).step_deadline_ms) == (2**31 - 1, world.now_ms + 2000)
+    with pytest.raises(
+        Refused, match=r"priority: expected at least 0 and at most 2147483647, found 2147483648"
+    ):
+        world.workflow(routing(one("1==1", {"queue": queue, "priority": 2**31})))
