@@ -95,6 +95,8 @@ class ServerSettings(_Section):
     """Take scheme and host from X-Forwarded-Proto and X-Forwarded-Host; they only shape URLs in answers."""
     request_bytes_max: Count = 4_194_304
     """Largest request body; a workflow of the largest size fits even when percent-encoded."""
+    bulk_bytes_max: Count = 50_331_648
+    """Largest body of a request that creates many tasks: 10,000 with the longest attributes fit."""
     request_fields_max: Count = 1_000
     """Most form fields in one request."""
     header_bytes_max: Count = 16_384

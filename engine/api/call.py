@@ -1,8 +1,8 @@
 """One authenticated request within its account and workspace, and what handlers do with it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from aiohttp import web
@@ -37,6 +37,7 @@ class ApiLimits:
 
     request_bytes_max: int = 4_194_304
     request_fields_max: int = 1_000
+    bulk_bytes_max: int = 50_331_648
     attributes_chars_max: int = 4_096
     workflow_configuration_bytes_max: int = 1_038_576
 
@@ -149,6 +150,10 @@ class Call:
         view = await self.api.service.submit(self.account_sid, self.workspace_sid, command)
         assert isinstance(view, expected)
         return view
+
+    async def submit_all(self, commands: Sequence[Command]) -> list[Any]:
+        """Hand commands to the workspace next to each other; returns a view or an exception for each."""
+        return await self.api.service.submit_all(self.account_sid, self.workspace_sid, commands)
 
     async def carry_out(self, command: Command) -> None:
         """Hand a command that has no answer to the workspace; returns once it is durable."""

@@ -85,7 +85,7 @@ async def read_form(request: web.Request, bytes_max: int, fields_max: int) -> Fo
     raw = await _body(request, bytes_max)
     if not raw:
         return EMPTY
-    content_type = _content_type(request)
+    content_type = content_type_of(request)
     if content_type in _FORM_TYPES:
         return parse_urlencoded(raw, fields_max)
     if content_type == _JSON_TYPE:
@@ -99,7 +99,7 @@ async def read_tolerant_form(request: web.Request, bytes_max: int, fields_max: i
     One official client sends a form under the content type of JSON (clients §1.8).
     """
     raw = await _body(request, bytes_max)
-    content_type = _content_type(request)
+    content_type = content_type_of(request)
     if content_type not in {*_FORM_TYPES, _JSON_TYPE}:
         raise bad_request(f"Content-Type {content_type} is not supported; send {_JSON_TYPE}")
     if raw.lstrip()[:1] in {b"{", b"["}:
@@ -107,15 +107,35 @@ async def read_tolerant_form(request: web.Request, bytes_max: int, fields_max: i
     return parse_urlencoded(raw, fields_max)
 
 
+async def read_large_body(request: web.Request, bytes_max: int) -> bytes:
+    """Read a body that may be longer than those of other requests.
+
+    Raises:
+        ApiError: 413 over the limit, 400 for compression.
+    """
+    _check_head(request, bytes_max)
+    raw = bytearray()
+    async for chunk in request.content.iter_any():
+        raw += chunk
+        if len(raw) > bytes_max:
+            raise too_large(bytes_max)
+    return bytes(raw)
+
+
 async def _body(request: web.Request, bytes_max: int) -> bytes:
+    _check_head(request, bytes_max)
+    return await request.read()
+
+
+def _check_head(request: web.Request, bytes_max: int) -> None:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise bad_request("Content-Encoding is not supported; send the body as it is")
     if (request.content_length or 0) > bytes_max:
         raise too_large(bytes_max)
-    return await request.read()
 
 
-def _content_type(request: web.Request) -> str:
+def content_type_of(request: web.Request) -> str:
+    """Return the media type of the body in lower case, without parameters; empty when none is named."""
     return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
@@ -137,6 +157,11 @@ def parse_json(raw: bytes, fields_max: int) -> Form:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise bad_request(f"The request body is not valid JSON: {error}") from None
+    return form_of(document, fields_max)
+
+
+def form_of(document: object, fields_max: int) -> Form:
+    """Take a parsed JSON object as a form, as `parse_json` does."""
     if not isinstance(document, dict):
         raise bad_request("The request body is not a JSON object")
     fields = {name: texts for name, value in document.items() if (texts := _json_texts(name, value))}

@@ -129,16 +129,23 @@ def translate(error: Exception, request: web.BaseRequest) -> ApiError | None:
 
 
 def respond(error: ApiError) -> web.Response:
-    """Render an error; what of its message is not valid text (an echoed path) becomes `?`."""
-    body = {
+    """Render an error."""
+    return web.Response(
+        body=orjson.dumps(problem(error)),
+        status=error.status,
+        content_type="application/json",
+        headers=error.headers,
+    )
+
+
+def problem(error: ApiError) -> dict[str, Any]:
+    """Return an error's document; what of its message is not valid text (an echoed path) becomes `?`."""
+    return {
         "code": error.code,
         "message": error.message.encode(errors="replace").decode(),
         "more_info": f"{_DOCS}{error.code}",
         "status": error.status,
     }
-    return web.Response(
-        body=orjson.dumps(body), status=error.status, content_type="application/json", headers=error.headers
-    )
 
 
 def _refusal(error: Any, path: str) -> ApiError:

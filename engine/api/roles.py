@@ -73,6 +73,7 @@ _SUPERVISOR_MAY_POST = frozenset(
         "/Workers/{WK}/Channels/{channel}",
         "/Workers/{WK}/Reservations/{WR}",
         "/Tasks",
+        "/Tasks/Bulk",
         "/Tasks/{WT}",
         "/Tasks/{WT}/Reservations/{WR}",
         "/TaskQueues/RealTimeStatistics",

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from engine.api import (
     activities,
+    bulk,
     events,
     explain,
     keys,
@@ -45,6 +46,7 @@ class Route:
 ROUTES = (
     Route("GET", f"{_ONE}/Tasks", tasks.list_tasks),
     Route("POST", f"{_ONE}/Tasks", tasks.create_task),
+    Route("POST", f"{_ONE}/Tasks/Bulk", bulk.create_tasks),
     Route("GET", f"{_ONE}/Tasks/{{WT}}", tasks.fetch_task),
     Route("POST", f"{_ONE}/Tasks/{{WT}}", tasks.update_task),
     Route("DELETE", f"{_ONE}/Tasks/{{WT}}", tasks.delete_task),

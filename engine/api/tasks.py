@@ -52,9 +52,14 @@ async def list_tasks(call: Call) -> web.Response:
 
 async def create_task(call: Call) -> web.Response:
     """Create a task; the answer shows it before any matching."""
-    form = await call.form()
+    view = await call.submit(creation(call, await call.form()), TaskView)
+    return answers.created(render.task(call.place(), view), view.version)
+
+
+def creation(call: Call, form: Form) -> CreateTask:
+    """Read the fields of a new task. Raises 400."""
     attributes = fields.created_attributes(call.api.limits.attributes_chars_max)
-    command = CreateTask(
+    return CreateTask(
         sid=call.mint("WT"),
         attributes=form.exact("Attributes", attributes, "{}"),
         workflow_sid=form.value("WorkflowSid", _WORKFLOW, None),
@@ -66,8 +71,6 @@ async def create_task(call: Call) -> web.Response:
         ignore_capacity=form.value("IgnoreCapacity", fields.truthy, None),
         task_queue_sid=form.value("TaskQueueSid", _QUEUE, None),
     )
-    view = await call.submit(command, TaskView)
-    return answers.created(render.task(call.place(), view), view.version)
 
 
 async def fetch_task(call: Call) -> web.Response:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from engine import metrics
@@ -150,13 +150,27 @@ class RoutingService:
         Raises RoutingError when it is refused, WorkspaceNotFound when the account has no such workspace,
         Overloaded when too much waits, Unavailable when it was not or perhaps not carried out.
         """
-        loop = self._workspaces.find(workspace_sid)
-        if loop is None or loop.account_sid not in {account_sid, None}:
-            raise WorkspaceNotFound(f"workspace {workspace_sid} was not found")
+        loop = self._loop_of(account_sid, workspace_sid)
         try:
             return await self._answer(loop, command)
         except NotFound as missing:
             return await self._among_finished(loop, command, missing)
+
+    async def submit_all(
+        self, account_sid: str, workspace_sid: str, commands: Sequence[Command]
+    ) -> list[Any]:
+        """Carry out commands next to each other; returns for each its view or the exception it ended with.
+
+        They share a batch as far as one takes them. Raises as `submit` when none of them was taken in or
+        becomes durable in time: Overloaded when they do not all fit into the inbox.
+        """
+        loop = self._loop_of(account_sid, workspace_sid)
+        outcomes = asyncio.gather(*loop.submit(*commands), return_exceptions=True)
+        try:
+            async with asyncio.timeout(self._limits.request_timeout_s):
+                return await outcomes
+        except TimeoutError:
+            raise Unavailable("it takes too long; the commands may still be carried out") from None
 
     async def submit_internal(self, workspace_sid: str, command: Command) -> Any:
         """Carry out a command of the system itself, such as the answer of a callback; raises as `submit`."""
@@ -164,6 +178,12 @@ class RoutingService:
         if loop is None:
             raise WorkspaceNotFound(f"workspace {workspace_sid} was not found")
         return await self._answer(loop, command)
+
+    def _loop_of(self, account_sid: str, workspace_sid: str) -> WorkspaceLoop:
+        loop = self._workspaces.find(workspace_sid)
+        if loop is None or loop.account_sid not in {account_sid, None}:
+            raise WorkspaceNotFound(f"workspace {workspace_sid} was not found")
+        return loop
 
     async def _answer(self, loop: WorkspaceLoop, *commands: Command) -> Any:
         """Submit the commands together and return the answer to the last one."""
