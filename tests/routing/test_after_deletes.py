@@ -3,6 +3,7 @@
 import pytest
 
 from engine.routing import commands as c
+from engine.routing.errors import Refused
 from tests.routing.world import World, one, routing
 
 
@@ -69,3 +70,31 @@ def test_the_workers_of_a_deleted_channel_can_change(world: World) -> None:
     assert world.offered_to(world.task()) == ["ann"]
     world.do(c.CreateTaskChannel(world.new_sid("TC"), "Fax", "fax"))
     assert world.offered_to(world.task(task_channel="fax")) == ["ann"]
+
+
+def test_an_expression_does_not_find_the_figures_of_a_deleted_channel(world: World) -> None:
+    world.do(c.CreateTaskChannel(world.new_sid("TC"), "Fax", "fax"))
+    world.steps({"queue": world.queue("a"), "expression": "worker.channel.fax.configured_capacity == 1"})
+    ann = world.worker("ann")
+    first = world.task()
+    assert world.offered_to(first) == ["ann"]
+    world.cancel(first)
+    world.do(c.DeleteTaskChannel("fax"))
+    assert world.offered_to(world.task()) == []
+    assert "fax" not in world.get_worker(ann).environment["worker"]["channel"]
+
+
+def test_a_channel_is_in_use_while_an_offer_was_made_on_it(world: World) -> None:
+    for name in ("fax", "telex"):
+        world.do(c.CreateTaskChannel(world.new_sid("TC"), name, name))
+    world.simple_workflow(world.queue("a"))
+    world.worker("ann")
+    task = world.task(task_channel="fax")
+    world.accept(task)
+    world.do(c.UpdateTask(task, task_channel="chat"))
+    with pytest.raises(Refused, match=f"1 open task\\(s\\), {task} use it$"):
+        world.do(c.DeleteTaskChannel("fax"))
+    world.do(c.DeleteTaskChannel("telex"))
+    world.complete(task)
+    world.do(c.DeleteTaskChannel("fax"))
+    assert world.events == ["task-channel.deleted"]

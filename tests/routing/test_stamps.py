@@ -44,11 +44,11 @@ def test_every_move_of_a_task_sets_its_date_updated(world: World) -> None:
 
 def test_a_worker_event_tells_how_long_the_activity_before_lasted(world: World) -> None:
     ann = world.worker("ann")
-    world.wait(61.999)
+    world.wait(5000.999)
     world.activity(ann, "Offline")
     data = world.event("worker.activity.update").data
-    assert data["worker_time_in_previous_activity"] == "61"
-    assert data["worker_time_in_previous_activity_ms"] == "61999"
+    assert data["worker_time_in_previous_activity"] == "5000"
+    assert data["worker_time_in_previous_activity_ms"] == "5000999"
     assert data["worker_previous_activity_sid"] == world.activities["Available"]
     assert data["worker_previous_activity_name"] == "Available"
     assert data["worker_activity_name"] == "Offline"
@@ -100,3 +100,36 @@ def test_every_change_of_a_tasks_data_sets_its_date_updated(world: World, change
     view = world.do(c.UpdateTask(task, **change))
     assert (view.date_updated_ms, view.version) == (view.date_created_ms + 5000, 1)
     assert {name: getattr(view, name) for name in change} == change
+
+
+def test_every_change_of_the_configuration_sets_its_date_updated(world: World) -> None:
+    (queue,), (workflow,) = world.state.task_queues, world.state.workflows
+    activity = world.activities["Offline"]
+    for change, same in (
+        (c.UpdateWorkspace(friendly_name="new"), c.UpdateWorkspace(friendly_name="new")),
+        (c.UpdateActivity(activity, "new"), c.UpdateActivity(activity, "new")),
+        (c.UpdateTaskChannel("chat", "new"), c.UpdateTaskChannel("chat", "new")),
+        (c.UpdateTaskQueue(queue, "new"), c.UpdateTaskQueue(queue, "new")),
+        (c.UpdateWorkflow(workflow, "new"), None),
+    ):
+        world.wait(5)
+        changed_ms = world.now_ms
+        view = world.do(change)
+        assert (view.friendly_name, view.date_updated_ms) == ("new", changed_ms)
+        assert view.date_created_ms < changed_ms
+        world.wait(5)
+        if same is not None:
+            assert world.do(same).date_updated_ms == changed_ms
+            assert world.events == []
+
+
+def test_ages_are_whole_seconds(world: World) -> None:
+    (workflow,) = world.state.workflows
+    world.do(c.UpdateWorkflow(workflow, assignment_callback_url="http://x/"))
+    task = world.task()
+    world.wait(5000.999)
+    world.worker("ann")
+    (callback,) = world.changes.callbacks
+    assert callback.fields["TaskAge"] == world.event("reservation.created").data["task_age"] == "5000"
+    world.accept(task)
+    assert world.event("reservation.accepted").data["task_age_in_queue"] == "5000"

@@ -343,3 +343,13 @@ def test_the_bounds_of_a_targets_numbers_belong_to_them() -> None:
         Refused, match=r"priority: expected at least 0 and at most 2147483647, found 2147483648"
     ):
         world.workflow(routing(one("1==1", {"queue": queue, "priority": 2**31})))
+
+
+def test_empty_texts_in_a_target_are_as_good_as_none() -> None:
+    world = World()
+    names = ("expression", "order_by", "skip_if", "timeout", "priority")
+    world.workflow(routing(one("1==1", {"queue": world.queue("a"), **dict.fromkeys(names, "")})))
+    world.worker("ann")
+    task = world.task(priority=4)
+    assert (world.get(task).priority, world.get(task).step_deadline_ms) == (4, None)
+    assert (world.offered_to(task), world.changes.warnings) == (["ann"], [])
