@@ -25,6 +25,8 @@ def main() -> int:
             progress.update(bar, description=f"seed {seed}")
             report = simulate(seed, options.days, on_day=lambda days: progress.advance(bar, days))
             reports.append(report)
+            if options.runs > 1:
+                progress.console.print(_line(report), markup=False, highlight=False)
             if report.finding is not None:
                 break
     _summarize(console, reports, time.perf_counter() - began_s)
@@ -55,6 +57,13 @@ def _progress(console: Console) -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console,
+    )
+
+
+def _line(report: Report) -> str:
+    verdict = "ok" if report.finding is None else "FINDING"
+    return (
+        f"seed {report.seed}: {report.workspace_days:g} workspace-days, {report.commits:,} commits, {verdict}"
     )
 
 

@@ -41,7 +41,7 @@ ACCOUNT = f"AC{1:032x}"
 PAUSES_S = (1, 10, 60, 300, 1_800, 7_200)
 GAPS_S = (0.0, 0.0, 0.0, 0.001, 0.1, 1.0, 5.0)
 BURSTS = (1, 3, 10, 40)
-CLOCK_STEPS_MS = (1, 500, 10_000, 3_600_000)
+CLOCK_STEPS_MS = (1, 500, 10_000, 3_600_000, -500, -3_000)
 TROUBLE_S = (1.0, 8.0, 30.0, 120.0)
 TROUBLES = ("crash", "restart", "outage", "partition", "clock", "theft", "workspace")
 SENDING_MS = 10_000
@@ -109,7 +109,7 @@ class Simulation:
         self._opened_at_s: dict[str, float] = {}
 
     def now_ms(self) -> int:
-        """Return the wall clock, which is set forward now and then."""
+        """Return the wall clock, which is set forward or back now and then."""
         return self._start_ms + self._stepped_ms + int(_now_s() * 1000 + 0.001)
 
     def _make_webhooks(self, seed: int) -> Webhooks:
@@ -253,7 +253,7 @@ class Simulation:
         asyncio.get_running_loop().set_exception_handler(self.journal.unhandled)
         for number in range(self._random.choice((1, 1, 2))):
             await self.cluster.start_node(f"node-{number}")
-        for _ in range(self._random.choice((1, 2, 3))):
+        for _ in range(self._random.choice((1, 3, 4))):
             await self._create_workspace()
         whole, rest = divmod(days, 1.0)
         for length in [1.0] * int(whole) + ([rest] if rest else []):
@@ -299,7 +299,9 @@ class Simulation:
         elif kind == "partition":
             node.store.cut_off_until_s = now_s + duration_s
         elif kind == "clock":
-            self._stepped_ms += random.choice(CLOCK_STEPS_MS)
+            step_ms = random.choice(CLOCK_STEPS_MS)
+            self._stepped_ms += step_ms
+            self._ledger.clock_back_ms += max(-step_ms, 0)
             self._stepped_at_s = now_s
         elif kind == "theft":
             await self.cluster.usurp(random.choice(self._open_workspaces()))

@@ -61,7 +61,7 @@ class Traffic:
         """Draw what a new workspace is set up with, one after the other."""
         self._sid = workspace_sid
         random = self._random
-        timeout_activity_sid = self._activity("Available" if random.random() < 0.5 else None)
+        timeout_activity_sid = self._activity("Available" if random.random() < 0.2 else "Offline")
         yield c.UpdateWorkspace(timeout_activity_sid=timeout_activity_sid)
         channel = random.choice(("default", "voice"))
         yield c.UpdateTaskChannel(channel, channel_optimized_routing=random.random() < 0.5)

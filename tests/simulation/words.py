@@ -15,7 +15,7 @@ TIMED_FILTERS = (
 TIMED_TARGETS = ("taskrouter.currentMin >= 30 AND worker.level >= 1", "taskrouter.currentHour != 12")
 STEP_TIMEOUTS_S = (1, 3, 10, "15", 60, 600, 7_200)
 TIMEOUTS_S = (86_400, 86_400, 86_400, 1, 20, 600, 3_600, 200_000)
-RESERVATION_TIMEOUTS_S = (1, 5, 20, 120, 120, 3_600)
+RESERVATION_TIMEOUTS_S = (2, 20, 120, 120, 120, 3_600)
 CALLBACK_URL = "http://hooks.test/assignment"
 FALLBACK_URL = "http://fallback.test/assignment"
 EVENTS_URL = "http://events.test/"
