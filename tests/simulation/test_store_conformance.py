@@ -92,9 +92,9 @@ def history() -> list[tuple[str, Changes, WorkspaceRows | None]]:
     """Every batch of a simulated run, with the rows in memory after it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(simulation, "MemoryStore", Recording)
-        report = simulation.simulate(SEED, days=0.2)
+        report = simulation.simulate(SEED, days=0.4)
     assert report.finding is None
-    assert len(Recording.last.batches) > 200
+    assert len(Recording.last.batches) > 100
     return Recording.last.batches
 
 
