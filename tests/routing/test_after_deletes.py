@@ -3,6 +3,7 @@
 import pytest
 
 from engine.routing import commands as c
+from engine.routing.effects import Kind
 from engine.routing.errors import Refused
 from tests.routing.world import World, one, routing
 
@@ -98,3 +99,14 @@ def test_a_channel_is_in_use_while_an_offer_was_made_on_it(world: World) -> None
     world.complete(task)
     world.do(c.DeleteTaskChannel("fax"))
     assert world.events == ["task-channel.deleted"]
+
+
+def test_a_batch_that_changes_and_deletes_a_channel_writes_no_worker_channel_of_it(world: World) -> None:
+    world.do(c.CreateTaskChannel(world.new_sid("TC"), "fax", "fax"))
+    ann = world.worker("ann")
+    gone = world.channel_of(ann, "fax").sid
+    world.core.handle(c.UpdateWorkerChannel(ann, "fax", capacity=3), world.now_ms)
+    world.core.handle(c.DeleteTaskChannel("fax"), world.now_ms)
+    changes = world.core.take_changes()
+    assert gone not in changes.worker_channels
+    assert (Kind.WORKER_CHANNEL, gone) in changes.removed

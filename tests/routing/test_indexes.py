@@ -39,11 +39,15 @@ def test_deadlines_fire_by_time_then_kind_then_sid() -> None:
 def test_canceled_deadlines_take_no_memory() -> None:
     deadlines = Deadlines()
     for number in range(5000):
-        deadlines.set(Due.TASK_TTL, str(number), number)
+        deadlines.set(Due.TASK_TTL, str(number), 9 - number if number < 10 else number)
         if number >= 10:
             deadlines.cancel(Due.TASK_TTL, str(number))
     assert len(deadlines._heap) <= 2 * len(deadlines) + 1024
-    assert [deadlines.pop_due(5000) for _ in range(11)][9:] == [(Due.TASK_TTL, "9", 9), None]
+    assert [deadlines.pop_due(5000) for _ in range(11)][0::5] == [
+        (Due.TASK_TTL, "9", 0),
+        (Due.TASK_TTL, "4", 5),
+        None,
+    ]
 
 
 def test_setting_a_deadline_to_what_it_is_costs_nothing() -> None:

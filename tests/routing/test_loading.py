@@ -218,7 +218,6 @@ def test_a_loaded_task_is_routed_by_its_attributes_and_to_whom_it_names() -> Non
         world.task(attributes={"kind": 2, "agent": "ann"}),
     )
     world.restart()
-    assert not world.core.board.state.changes.warnings
     for worker in (ann, bob):
         world.activity(worker, "Available")
     assert (world.offered_to(leveled), world.offered_to(named)) == (["bob"], ["ann"])
@@ -229,8 +228,9 @@ def test_a_load_repeats_no_warning() -> None:
     world.steps({"queue": world.queue(), "known_worker_sid": "task.agent"})
     task = world.task()
     assert [warning.code for warning in world.changes.warnings] == [40154]
-    world.restart()
-    assert (world.status(task), world.state.changes.warnings) == (T.PENDING, [])
+    core = WorkspaceCore.load(world.store.load_rows(), new_sid=world.new_sid, now_ms=world.now_ms)
+    assert core.take_changes().warnings == []
+    assert core.board.eligibility.is_waiting(task)
 
 
 def test_the_name_of_a_loaded_worker_is_taken() -> None:
