@@ -140,7 +140,7 @@ class Traffic:
             return None
         return c.UpdateTask(
             sid,
-            self._or_unset(0.5, words.task_attributes(random, self._sids(Kind.WORKER))),
+            **self._attributes(words.task_attributes(random, self._sids(Kind.WORKER))),
             priority=self._or_unset(0.3, random.randrange(8)),
             task_channel=self._or_unset(0.2, random.choice(words.CHANNELS)),
             virtual_start_ms=self._or_unset(0.2, self._now_ms() - random.choice((0, 3, 20_000))),
@@ -241,8 +241,8 @@ class Traffic:
         return workers and c.UpdateWorker(
             random.choice(workers),
             self._or_unset(0.2, random.choice((*words.NAMES, "W2"))),
-            self._or_unset(0.6, words.worker_attributes(random)),
-            self._or_unset(0.3, self._activity(None)),
+            **self._attributes(words.worker_attributes(random)),
+            activity_sid=self._or_unset(0.3, self._activity(None)),
             if_match=random.choice((None, None, None, 999)),
         )
 
@@ -403,6 +403,11 @@ class Traffic:
 
     def _field(self, kind: Kind, row: Any, name: str) -> Any:
         return row[MAPPERS[kind].fields.index(name)]
+
+    def _attributes(self, text: str) -> dict[str, str]:
+        """Replace all attributes, or some, or leave them."""
+        name = self._random.choice((None, "attributes", "attributes", "attributes_merge"))
+        return {name: text} if name else {}
 
     def _or_unset(self, chance: float, value: Any) -> Any:
         return value if self._random.random() < chance else UNSET
