@@ -122,10 +122,10 @@ def _request_callback(
     )
 
 
-def move_worker(board: Board, worker: Worker, activity_sid: str, now_ms: int) -> bool:
-    """Put a worker into an activity; False, and nothing recorded, when it is there already."""
+def move_worker(board: Board, worker: Worker, activity_sid: str, now_ms: int) -> None:
+    """Put a worker into an activity; nothing is recorded when it is there already."""
     if worker.activity_sid == activity_sid:
-        return False
+        return
     state = board.state
     previous_sid, since_ms = worker.activity_sid, worker.date_status_changed_ms
     worker.activity_sid = activity_sid
@@ -144,4 +144,3 @@ def move_worker(board: Board, worker: Worker, activity_sid: str, now_ms: int) ->
     description = f"Worker {worker.friendly_name} updated to {name} Activity"
     state.record("worker.activity.update", worker.sid, description, data, now_ms)
     board.eligibility.put_worker(worker)
-    return True
