@@ -10,12 +10,18 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from engine.storage.embedded import EmbeddedPostgres
 from engine.storage.migrate import migrate
 from engine.storage.pool import Database
 from engine.storage.reads import Reads
 from engine.storage.store import PostgresStore
+
+# The same examples every time: what a run finds, the next finds too. POINTSMAN_EXPLORE=1 looks for new ones.
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+settings.register_profile("exploring", deadline=None)
+settings.load_profile("exploring" if os.environ.get("POINTSMAN_EXPLORE") else "repeatable")
 
 TEMPLATE = "template_migrated"
 

@@ -65,7 +65,7 @@ def test_an_expression_equals_nothing_but_expressions() -> None:
     assert parse("a == 1") != "a == 1"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(text=TEXTS, task=RECORDS, env=ENVS)
 def test_canonical_text_parses_back_to_itself(text: str, task: dict[str, Any], env: dict[str, Any]) -> None:
     for expression in (parse(text), parse(text).bind({"task": task})):
