@@ -29,6 +29,14 @@ class Unavailable(PointsmanError):
         self.retry_after_s = retry_after_s
 
 
+class KeyReused(PointsmanError):
+    """The idempotency key was used for another request; nothing was carried out."""
+
+
+class KeyTaken(PointsmanError):
+    """Another node carried out a request with the same idempotency key; nothing was written."""
+
+
 class WorkspaceNotFound(PointsmanError):
     """There is no such workspace in this account."""
 

@@ -6,6 +6,7 @@ import time
 from engine.clock import Clock
 from engine.errors import StoreUnavailable
 from engine.logs import get_logger
+from engine.runtime.once import KEPT_MS
 from engine.settings import RetentionSettings
 from engine.storage.retention import Retention
 
@@ -47,6 +48,7 @@ class Housekeeping:
         tasks = await self._retention.purge_finished(now_ms, self._settings.tasks_days * DAY_MS)
         configurations = await self._retention.purge_configurations()
         partitions = await self._retention.purge_events(now_ms, self._settings.events_days * DAY_MS)
+        await self._retention.purge_idempotency_keys(now_ms, KEPT_MS)
         workspaces = await self._retention.purge_deleted_workspaces(now_ms)
         log.info(
             "retention.done",

@@ -31,8 +31,9 @@ async def create_activity(call: Call) -> web.Response:
         friendly_name=form.required("FriendlyName", fields.friendly_name),
         available=form.value("Available", fields.truthy, default=False),
     )
-    view = await call.submit(command, ActivityView)
-    return answers.created(render.activity(call.place(), view))
+    return await call.answer(
+        command, ActivityView, lambda view: answers.created(render.activity(call.place(), view))
+    )
 
 
 async def fetch_activity(call: Call) -> web.Response:

@@ -1,6 +1,7 @@
 """Many tasks in one request: POST …/Tasks/Bulk, beside the contract."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -10,10 +11,12 @@ from engine.api import answers
 from engine.api import representations as render
 from engine.api.call import Call
 from engine.api.forms import content_type_of, form_of, read_large_body
+from engine.api.idempotency import fingerprint, key_of
 from engine.api.problems import INTERNAL, ApiError, bad_request, problem, translate
 from engine.api.tasks import creation
 from engine.errors import PointsmanError
 from engine.routing.commands import CreateTask
+from engine.runtime.once import Once, Outcome
 
 TASKS_MAX = 10_000
 _JSON = {"", "application/json"}
@@ -33,16 +36,47 @@ async def create_tasks(call: Call) -> web.Response:
     raw = await read_large_body(call.request, call.api.limits.bulk_bytes_max)
     items = _items(content_type_of(call.request), raw)
     commands, results = await _read(call, items)
-    outcomes = await call.submit_all(list(commands.values())) if commands else []
-    _raise_when_nothing_was_done(outcomes)
-    place = call.place()
-    for number, (index, outcome) in enumerate(zip(commands, outcomes, strict=True)):
+    key = key_of(call.request)
+    if key is None:
+        outcomes = await call.submit_all(list(commands.values())) if commands else []
+        done = dict(zip(commands, outcomes, strict=True))
+        _raise_when_nothing_was_done(outcomes)
+    else:
+        done = await _carry_out_once(call, key, fingerprint(raw), commands, results)
+    for number, (index, outcome) in enumerate(done.items()):
         await _give_way(number)
-        if isinstance(outcome, BaseException):
-            results[index] = _failed(call, index, outcome)
-        else:
-            results[index] = {"index": index, "status": 201, "task": render.task(place, outcome)}
+        results[index] = _result(call, index, outcome)
     return answers.document(summary([results[index] for index in sorted(results)]))
+
+
+async def _carry_out_once(
+    call: Call, key: str, print_: bytes, commands: dict[int, CreateTask], results: dict[int, Result]
+) -> dict[int, Any]:
+    """Carry out the commands that the key has not answered; what it has goes to the results.
+
+    A part of the answer is kept with every batch that took some of the tasks, so that after a failure in
+    between a repetition creates those that are missing. Returns the failures of what nothing was kept of.
+    """
+
+    def render_part(outcomes: Sequence[Outcome]) -> bytes:
+        return orjson.dumps([_result(call, found.index, found.error or found.result) for found in outcomes])
+
+    def remaining(parts: list[bytes]) -> dict[int, CreateTask]:
+        results.update(_kept(parts))
+        return {index: command for index, command in commands.items() if index not in results}
+
+    once = Once(call.workspace_sid, call.request.path, key, print_, render_part)
+    service = call.api.service
+    known, done = await service.submit_all_once(call.account_sid, call.workspace_sid, remaining, once)
+    if not known:
+        _raise_when_nothing_was_done(list(done.values()))
+    undone = {index: outcome for index, outcome in done.items() if isinstance(outcome, PointsmanError)}
+    results.update((index, result) for index, result in _kept(once.answers).items() if index not in undone)
+    return undone
+
+
+def _kept(parts: list[bytes]) -> dict[int, Result]:
+    return {result["index"]: result for part in parts for result in orjson.loads(part)}
 
 
 def summary(results: list[Result]) -> dict[str, Any]:
@@ -106,6 +140,12 @@ def _command(call: Call, item: Any) -> CreateTask:
 def _raise_when_nothing_was_done(outcomes: list[Any]) -> None:
     if outcomes and all(isinstance(outcome, PointsmanError) for outcome in outcomes):
         raise outcomes[0]
+
+
+def _result(call: Call, index: int, outcome: Any) -> Result:
+    if isinstance(outcome, BaseException):
+        return _failed(call, index, outcome)
+    return {"index": index, "status": 201, "task": render.task(call.place(), outcome)}
 
 
 def _failed(call: Call, index: int, error: BaseException) -> Result:

@@ -10,6 +10,7 @@ from aiohttp import web
 from engine.api.access import Asked, Principal
 from engine.api.auth import Authenticator
 from engine.api.forms import Form, parse_urlencoded, read_form, read_tolerant_form
+from engine.api.idempotency import fingerprint, key_of, pack, unpack
 from engine.api.problems import ApiError, access_denied, not_found, precondition_failed
 from engine.api.rate_limit import Headers, RateLimiter
 from engine.api.representations import Place
@@ -18,6 +19,7 @@ from engine.api.turns import Turns
 from engine.clock import Clock
 from engine.keyring import Keyring
 from engine.routing.commands import Command
+from engine.runtime.once import Once, Outcome
 from engine.runtime.service import RoutingService
 from engine.sids import SidFactory
 from engine.storage.reads import Reads
@@ -150,6 +152,35 @@ class Call:
         view = await self.api.service.submit(self.account_sid, self.workspace_sid, command)
         assert isinstance(view, expected)
         return view
+
+    async def answer(
+        self, command: Command, expected: type[V], respond: Callable[[V], web.Response]
+    ) -> web.Response:
+        """Hand a command to the workspace and answer what `respond` makes of its view, once it is durable.
+
+        A request that was sent before with the same Idempotency-Key and body gets the answer it had then.
+        """
+        key = key_of(self.request)
+        if key is None:
+            return respond(await self.submit(command, expected))
+
+        def responded(view: Any) -> web.Response:
+            assert isinstance(view, expected)
+            return respond(view)
+
+        once = self.once(key, fingerprint(await self.request.read()), responded)
+        service = self.api.service
+        return unpack(await service.submit_once(self.account_sid, self.workspace_sid, command, once))
+
+    def once(self, key: str, print_: bytes, respond: Callable[[Any], web.Response]) -> Once:
+        """Return the key of a request with one view; the account's when the path has no workspace."""
+
+        def render(outcomes: Sequence[Outcome]) -> bytes | None:
+            (outcome,) = outcomes
+            return None if outcome.error else pack(respond(outcome.result))
+
+        scope_sid = self.request.match_info.get("WS", self.account_sid)
+        return Once(scope_sid, self.request.path, key, print_, render)
 
     async def submit_all(self, commands: Sequence[Command]) -> list[Any]:
         """Hand commands to the workspace next to each other; returns a view or an exception for each."""

@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from engine.errors import Overloaded, StoreUnavailable, Unavailable, WorkspaceNotFound
+from engine.errors import KeyReused, KeyTaken, Overloaded, StoreUnavailable, Unavailable, WorkspaceNotFound
 from engine.routing.errors import Gone, NotFound, Refused, RoutingError, VersionMismatch
 from engine.storage.reads import BadCursor
 
@@ -23,6 +23,7 @@ ACCOUNT_NOT_ACTIVE = 20005
 ACCESS_DENIED = 20006
 FORBIDDEN = 20403
 NOT_FOUND = 20404
+CONFLICT = 20409
 PRECONDITION_FAILED = 20412
 TOO_LARGE = 20413
 TOO_MANY_REQUESTS = 20429
@@ -175,6 +176,7 @@ _ANSWERS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[A
     (ApiError, lambda error, _: error),
     (RoutingError, _refusal),
     ((WorkspaceNotFound, web.HTTPNotFound), lambda _, path: not_found(path)),
+    ((KeyReused, KeyTaken), lambda error, _: ApiError(409, CONFLICT, str(error))),
     ((Overloaded, Unavailable), lambda error, _: unavailable(str(error), error.retry_after_s)),
     (BadCursor, lambda _error, _path: bad_page_token()),
     (StoreUnavailable, lambda _error, _path: unavailable("The database does not answer")),

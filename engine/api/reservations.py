@@ -38,19 +38,21 @@ async def fetch_task_reservation(call: Call) -> web.Response:
 
 async def update_task_reservation(call: Call) -> web.Response:
     """Accept, reject, wrap up or complete a reservation of a task, if If-Match holds."""
+
+    def respond(view: ReservationView) -> web.Response:
+        return answers.document(render.task_reservation(call.place(), view), version=view.version)
+
     change = read_change(await call.form(), supervised=True)
     if change is None:
-        view = _unchanged(call, await _of_task(call))
-    else:
-        command = UpdateReservation(
-            sid=call.path("WR"),
-            status=change.status,
-            task_sid=call.path("WT"),
-            activity_sid=change.activity_sid,
-            if_match=call.if_match(),
-        )
-        view = await call.submit(command, ReservationView)
-    return answers.document(render.task_reservation(call.place(), view), version=view.version)
+        return respond(_unchanged(call, await _of_task(call)))
+    command = UpdateReservation(
+        sid=call.path("WR"),
+        status=change.status,
+        task_sid=call.path("WT"),
+        activity_sid=change.activity_sid,
+        if_match=call.if_match(),
+    )
+    return await call.answer(command, ReservationView, respond)
 
 
 async def list_worker_reservations(call: Call) -> web.Response:
@@ -72,19 +74,21 @@ async def fetch_worker_reservation(call: Call) -> web.Response:
 
 async def update_worker_reservation(call: Call) -> web.Response:
     """Accept, reject, wrap up or complete a reservation of a worker, if If-Match holds."""
+
+    def respond(view: ReservationView) -> web.Response:
+        return answers.document(render.worker_reservation(call.place(), view), version=view.version)
+
     change = read_change(await call.form(), supervised=False)
     if change is None:
-        view = _unchanged(call, await _of_worker(call))
-    else:
-        command = UpdateReservation(
-            sid=call.path("WR"),
-            status=change.status,
-            worker_sid=call.path("WK"),
-            activity_sid=change.activity_sid,
-            if_match=call.if_match(),
-        )
-        view = await call.submit(command, ReservationView)
-    return answers.document(render.worker_reservation(call.place(), view), version=view.version)
+        return respond(_unchanged(call, await _of_worker(call)))
+    command = UpdateReservation(
+        sid=call.path("WR"),
+        status=change.status,
+        worker_sid=call.path("WK"),
+        activity_sid=change.activity_sid,
+        if_match=call.if_match(),
+    )
+    return await call.answer(command, ReservationView, respond)
 
 
 async def _of_task(call: Call) -> ReservationView:

@@ -26,8 +26,9 @@ async def create_task_channel(call: Call) -> web.Response:
         unique_name=form.required("UniqueName", fields.unique_name),
         channel_optimized_routing=form.value("ChannelOptimizedRouting", fields.boolean, default=False),
     )
-    view = await call.submit(command, TaskChannelView)
-    return answers.created(render.task_channel(call.place(), view))
+    return await call.answer(
+        command, TaskChannelView, lambda view: answers.created(render.task_channel(call.place(), view))
+    )
 
 
 async def fetch_task_channel(call: Call) -> web.Response:

@@ -54,8 +54,11 @@ async def create_task_queue(call: Call) -> web.Response:
         reservation_activity_sid=form.value("ReservationActivitySid", _ACTIVITY, None),
         assignment_activity_sid=form.value("AssignmentActivitySid", _ACTIVITY, None),
     )
-    view = await call.submit(command, TaskQueueView)
-    return answers.warned(answers.created(render.task_queue(call.place(), view)), view.warnings)
+    return await call.answer(
+        command,
+        TaskQueueView,
+        lambda view: answers.warned(answers.created(render.task_queue(call.place(), view)), view.warnings),
+    )
 
 
 async def fetch_task_queue(call: Call) -> web.Response:

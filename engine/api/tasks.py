@@ -52,8 +52,11 @@ async def list_tasks(call: Call) -> web.Response:
 
 async def create_task(call: Call) -> web.Response:
     """Create a task; the answer shows it before any matching."""
-    view = await call.submit(creation(call, await call.form()), TaskView)
-    return answers.created(render.task(call.place(), view), view.version)
+    return await call.answer(
+        creation(call, await call.form()),
+        TaskView,
+        lambda view: answers.created(render.task(call.place(), view), view.version),
+    )
 
 
 def creation(call: Call, form: Form) -> CreateTask:
@@ -96,8 +99,11 @@ async def update_task(call: Call) -> web.Response:
     )
     if command.assignment_status in _ENDING and command.attributes is not UNSET:
         raise bad_request("Attributes and AssignmentStatus wrapping or completed need two separate requests")
-    view = await call.submit(command, TaskView)
-    return answers.document(render.task(call.place(), view), version=view.version)
+    return await call.answer(
+        command,
+        TaskView,
+        lambda view: answers.document(render.task(call.place(), view), version=view.version),
+    )
 
 
 async def delete_task(call: Call) -> web.Response:

@@ -57,8 +57,9 @@ async def create_worker(call: Call) -> web.Response:
         attributes=form.exact("Attributes", attributes, "{}"),
         activity_sid=form.value("ActivitySid", _ACTIVITY, None),
     )
-    view = await call.submit(command, WorkerView)
-    return answers.created(render.worker(call.place(), view), view.version)
+    return await call.answer(
+        command, WorkerView, lambda view: answers.created(render.worker(call.place(), view), view.version)
+    )
 
 
 async def fetch_worker(call: Call) -> web.Response:

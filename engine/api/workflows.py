@@ -33,8 +33,11 @@ async def create_workflow(call: Call) -> web.Response:
         fallback_assignment_callback_url=form.value("FallbackAssignmentCallbackUrl", fields.callback_url, ""),
         task_reservation_timeout_s=form.value("TaskReservationTimeout", _RESERVATION_TIMEOUT, 120),
     )
-    view = await call.submit(command, WorkflowView)
-    return answers.warned(answers.created(render.workflow(call.place(), view)), view.warnings)
+    return await call.answer(
+        command,
+        WorkflowView,
+        lambda view: answers.warned(answers.created(render.workflow(call.place(), view)), view.warnings),
+    )
 
 
 async def fetch_workflow(call: Call) -> web.Response:

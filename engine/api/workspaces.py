@@ -1,10 +1,13 @@
 """Workspaces (contract §5.1)."""
 
+from typing import Any
+
 from aiohttp import web
 
 from engine.api import answers, fields
 from engine.api import representations as render
 from engine.api.call import Call
+from engine.api.idempotency import fingerprint, key_of, unpack
 from engine.api.paging import Paging
 from engine.routing.commands import UNSET, DeleteWorkspace, UpdateWorkspace
 from engine.routing.entities import TaskOrder
@@ -27,16 +30,23 @@ async def list_workspaces(call: Call) -> web.Response:
 async def create_workspace(call: Call) -> web.Response:
     """Create a workspace with its default activities and channels."""
     form = await call.form()
-    view = await call.api.service.create_workspace(
-        call.account_sid,
-        friendly_name=form.required("FriendlyName", fields.friendly_name),
-        event_callback_url=form.value("EventCallbackUrl", fields.callback_url, ""),
-        events_filter=form.value("EventsFilter", fields.events_filter, None),
-        multi_task_enabled=form.value("MultiTaskEnabled", fields.boolean, default=True),
-        prioritize_queue_order=form.value("PrioritizeQueueOrder", _ORDER, TaskOrder.FIFO),
-        template=form.value("Template", _template, "NONE"),
-    )
-    return answers.created(render.workspace(call.place(), view))
+    options: dict[str, Any] = {
+        "friendly_name": form.required("FriendlyName", fields.friendly_name),
+        "event_callback_url": form.value("EventCallbackUrl", fields.callback_url, ""),
+        "events_filter": form.value("EventsFilter", fields.events_filter, None),
+        "multi_task_enabled": form.value("MultiTaskEnabled", fields.boolean, default=True),
+        "prioritize_queue_order": form.value("PrioritizeQueueOrder", _ORDER, TaskOrder.FIFO),
+        "template": form.value("Template", _template, "NONE"),
+    }
+
+    def respond(view: WorkspaceView) -> web.Response:
+        return answers.created(render.workspace(call.place(), view))
+
+    service, key = call.api.service, key_of(call.request)
+    if key is None:
+        return respond(await service.create_workspace(call.account_sid, **options))
+    once = call.once(key, fingerprint(await call.request.read()), respond)
+    return unpack(await service.create_workspace_once(call.account_sid, once, **options))
 
 
 async def fetch_workspace(call: Call) -> web.Response:

@@ -77,6 +77,22 @@ class AssignmentCallback:
     fields: dict[str, str]
 
 
+@dataclass(slots=True, frozen=True)
+class KeptAnswer:
+    """What was answered to a request with an idempotency key, to be kept with what the request did.
+
+    The key is unique within `scope_sid` (a workspace, or an account) and `path`. `answer` is opaque here.
+    """
+
+    scope_sid: str
+    path: str
+    key: str
+    part: int
+    fingerprint: bytes
+    answer: bytes
+    date_created_ms: int
+
+
 @dataclass(slots=True)
 class Changes:
     """Everything one batch changed, deduplicated per entity."""
@@ -99,6 +115,8 @@ class Changes:
     callbacks_settled: list[str] = field(default_factory=list)
     """Reservation SIDs whose assignment callback needs no further sending: their outbox rows go."""
     warnings: list["RoutingWarning"] = field(default_factory=list)
+    kept_answers: list[KeptAnswer] = field(default_factory=list)
+    """Added by the runtime: the core knows no keys."""
 
     def __bool__(self) -> bool:
         """True when there is anything to write."""
@@ -116,6 +134,7 @@ class Changes:
             or self.task_channels
             or self.task_queues
             or self.workflows
+            or self.kept_answers
         )
 
 

@@ -6,10 +6,11 @@ from typing import Any
 from engine.errors import PointsmanError, WorkspaceNotFound
 from engine.routing.commands import Command
 from engine.routing.core import WorkspaceCore
-from engine.routing.effects import Changes
+from engine.routing.effects import Changes, KeptAnswer
 from engine.routing.errors import RoutingError
 from engine.runtime.inbox import Envelope, Inbox
 from engine.runtime.limits import RuntimeLimits
+from engine.runtime.once import Once, Outcome
 
 
 class CoreBroken(PointsmanError):
@@ -47,6 +48,7 @@ class Batch:
                 self._handle_all(core, inbox.take(limits.batch_commands_max), now_ms)
             matches_left = not core.deleted and core.match(now_ms, limits.match_decisions_max)
             self.changes = core.take_changes()
+            self.changes.kept_answers = self._kept_answers(now_ms)
         except CoreBroken:
             raise
         except Exception as error:
@@ -66,6 +68,15 @@ class Batch:
         """Answer every caller with `error`, because the batch did not become durable."""
         for envelope in self.envelopes:
             envelope.refuse(error)
+
+    def _kept_answers(self, now_ms: int) -> list[KeptAnswer]:
+        """Return what the requests with an idempotency key leave behind."""
+        outcomes: dict[Once, list[Outcome]] = {}
+        for envelope, (result, error) in zip(self.envelopes, self._answers, strict=True):
+            if envelope.once is not None:
+                outcomes.setdefault(envelope.once, []).append(Outcome(envelope.index, result, error))
+        kept = (once.kept(found, now_ms) for once, found in outcomes.items())
+        return [answer for answer in kept if answer is not None]
 
     def _handle_all(self, core: WorkspaceCore, envelopes: list[Envelope], now_ms: int) -> None:
         self.envelopes = envelopes

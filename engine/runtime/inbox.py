@@ -9,6 +9,7 @@ from typing import Any
 from engine import metrics
 from engine.errors import Overloaded
 from engine.routing.commands import Command
+from engine.runtime.once import Once
 
 
 @dataclass(slots=True, eq=False)
@@ -16,13 +17,16 @@ class Envelope:
     """One command on its way through a loop.
 
     `future` gets the core's answer or its refusal after the commit. `context` holds the log context of
-    the caller, so that what the command caused can be logged with the request that caused it.
+    the caller, so that what the command caused can be logged with the request that caused it. `once` is
+    the idempotency key that the command came with, as number `index` of its request.
     """
 
     command: Command
     future: asyncio.Future[Any]
     enqueued_ms: int
     context: Mapping[str, Any] = field(default_factory=dict)
+    once: Once | None = None
+    index: int = 0
 
     def resolve(self, result: object) -> None:
         """Answer the caller, unless it has gone away."""

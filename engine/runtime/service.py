@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from engine import metrics
 from engine.clock import Clock, wall_clock_ms
-from engine.errors import StoreUnavailable, Unavailable, WorkspaceNotFound
+from engine.errors import KeyReused, KeyTaken, StoreUnavailable, Unavailable, WorkspaceNotFound
 from engine.routing.commands import AdoptFinishedTask, Command, DeleteTask, UpdateReservation, UpdateTask
 from engine.routing.core import WorkspaceCore
 from engine.routing.entities import Reservation, TaskOrder
@@ -19,6 +20,7 @@ from engine.runtime.lease import LeaseKeeper
 from engine.runtime.limits import RuntimeLimits
 from engine.runtime.loader import Loader
 from engine.runtime.loop_state import State
+from engine.runtime.once import KEPT_MS, Attempts, Once, Outcome
 from engine.runtime.patience import within
 from engine.runtime.ports import LeaseStore, Publisher, Store
 from engine.runtime.routing_log import log_committed
@@ -66,6 +68,7 @@ class RoutingService:
             store, self._new_sid, clock, routing_limits or RoutingLimits(), self._limits.load_concurrency_max
         )
         self._workspaces = Workspaces(store, self._loader, self._leases, publisher, self._limits)
+        self._attempts = Attempts()
         self._started = False
 
     async def start(self) -> None:
@@ -119,10 +122,12 @@ class RoutingService:
         multi_task_enabled: bool = True,
         prioritize_queue_order: TaskOrder = TaskOrder.FIFO,
         template: str = "NONE",
+        once: Once | None = None,
     ) -> WorkspaceView:
-        """Create a workspace with the defaults of `template` and serve it.
+        """Create a workspace with the defaults of `template` and serve it; keeps its answer for `once`.
 
-        Raises RoutingError when a value is refused, Unavailable when the database did not answer.
+        Raises RoutingError when a value is refused, Unavailable when the database did not answer, KeyTaken
+        when another node has used the key of `once`.
         """
         if not self._started:
             raise Unavailable("this node is not serving")
@@ -140,9 +145,70 @@ class RoutingService:
             limits=self._loader.routing_limits,
         )
         with self._workspaces.creation(core.workspace.sid):
-            return await self._commit_new(core)
+            return await self._commit_new(core, once)
 
-    async def submit(self, account_sid: str, workspace_sid: str, command: Command) -> Any:
+    async def create_workspace_once(self, account_sid: str, once: Once, **options: Any) -> bytes:
+        """Create a workspace unless the key has created one; returns the answer kept.
+
+        Raises as `create_workspace`, and KeyReused.
+        """
+        async with self._turn(once):
+            known = await self._known(once)
+            if not known:
+                try:
+                    await self.create_workspace(account_sid, **options, once=once)
+                except KeyTaken:
+                    known = await self._known(once)
+            return (known or once.answers)[0]
+
+    async def submit_once(self, account_sid: str, workspace_sid: str, command: Command, once: Once) -> bytes:
+        """Carry out a command unless its key has done so; returns the answer kept.
+
+        Raises as `submit`, and KeyReused when the key came with another request.
+        """
+        async with self._turn(once):
+            self._loop_of(account_sid, workspace_sid).check_serving()
+            known = await self._known(once)
+            if not known:
+                await self.submit(account_sid, workspace_sid, command, once)
+            return (known or once.answers)[0]
+
+    async def submit_all_once(
+        self,
+        account_sid: str,
+        workspace_sid: str,
+        remaining: Callable[[list[bytes]], Mapping[int, Command]],
+        once: Once,
+    ) -> tuple[list[bytes], dict[int, Any]]:
+        """Carry out what is left of a request of many commands.
+
+        Args:
+            account_sid: whose workspace it is.
+            workspace_sid: the workspace.
+            remaining: returns the commands that these parts of the answer, kept earlier, do not answer, by
+                their index in the request.
+            once: the key; its `render` makes a part of the commands of one batch.
+
+        Returns:
+            The parts of the answer kept by now, and each command's outcome as `submit_all` has it.
+
+        Raises:
+            As `submit_all`, and KeyReused.
+        """
+        async with self._turn(once):
+            self._loop_of(account_sid, workspace_sid).check_serving()
+            known = await self._known(once)
+            commands = remaining(known)
+            outcomes: list[Any] = []
+            if commands:
+                outcomes = await self.submit_all(
+                    account_sid, workspace_sid, list(commands.values()), once, list(commands)
+                )
+            return known, dict(zip(commands, outcomes, strict=True))
+
+    async def submit(
+        self, account_sid: str, workspace_sid: str, command: Command, once: Once | None = None
+    ) -> Any:
         """Carry out a command and return its view (or None) once it is durable.
 
         Finished tasks and reservations that are still visible are addressed as if they were live.
@@ -152,12 +218,17 @@ class RoutingService:
         """
         loop = self._loop_of(account_sid, workspace_sid)
         try:
-            return await self._answer(loop, command)
+            return await self._answer(loop, command, once=once)
         except NotFound as missing:
-            return await self._among_finished(loop, command, missing)
+            return await self._among_finished(loop, command, missing, once)
 
     async def submit_all(
-        self, account_sid: str, workspace_sid: str, commands: Sequence[Command]
+        self,
+        account_sid: str,
+        workspace_sid: str,
+        commands: Sequence[Command],
+        once: Once | None = None,
+        indexes: Sequence[int] = (),
     ) -> list[Any]:
         """Carry out commands next to each other; returns for each its view or the exception it ended with.
 
@@ -165,10 +236,13 @@ class RoutingService:
         becomes durable in time: Overloaded when they do not all fit into the inbox.
         """
         loop = self._loop_of(account_sid, workspace_sid)
-        outcomes = asyncio.gather(*loop.submit(*commands), return_exceptions=True)
+        futures = loop.submit(*commands, once=once, indexes=indexes)
+        outcomes = asyncio.gather(*futures, return_exceptions=True)
+        if once is not None:
+            once.futures += futures
         try:
             async with asyncio.timeout(self._limits.request_timeout_s):
-                return await outcomes
+                return await (outcomes if once is None else asyncio.shield(outcomes))
         except TimeoutError:
             raise Unavailable("it takes too long; the commands may still be carried out") from None
 
@@ -185,20 +259,49 @@ class RoutingService:
             raise WorkspaceNotFound(f"workspace {workspace_sid} was not found")
         return loop
 
-    async def _answer(self, loop: WorkspaceLoop, *commands: Command) -> Any:
-        """Submit the commands together and return the answer to the last one."""
-        *earlier, answer = loop.submit(*commands)
+    async def _answer(self, loop: WorkspaceLoop, *commands: Command, once: Once | None = None) -> Any:
+        """Submit the commands together and return the answer to the last one, which goes under `once`."""
+        indexes = (*(None for _ in commands[1:]), 0)
+        *earlier, answer = loop.submit(*commands, once=once, indexes=indexes if once else ())
         for future in earlier:
             future.add_done_callback(_look_at)
+        if once is not None:
+            once.futures.append(answer)
+            answer.add_done_callback(_look_at)
         try:
             async with asyncio.timeout(self._limits.request_timeout_s):
-                return await answer
+                return await (answer if once is None else asyncio.shield(answer))
         except TimeoutError:
             raise Unavailable("it takes too long; the command may still be carried out") from None
 
-    async def _commit_new(self, core: WorkspaceCore) -> WorkspaceView:
+    @asynccontextmanager
+    async def _turn(self, once: Once) -> AsyncIterator[None]:
+        """Let a request in after those with the same key. Raises Unavailable when that takes too long."""
+        turn = self._attempts.turn(once)
+        try:
+            async with asyncio.timeout(self._limits.request_timeout_s):
+                await turn.__aenter__()
+        except TimeoutError:
+            raise Unavailable("an earlier request with this Idempotency-Key is still under way") from None
+        async with AsyncExitStack() as stack:
+            stack.push_async_exit(turn)
+            yield
+
+    async def _known(self, once: Once) -> list[bytes]:
+        """Return the answer kept for a key, in parts. Raises KeyReused when it is another request's."""
+        try:
+            kept = await self._store.kept_answers(*once.place, self._clock() - KEPT_MS)
+        except StoreUnavailable as error:
+            raise Unavailable("the database does not answer") from error
+        if any(answer.fingerprint != once.fingerprint for answer in kept):
+            raise KeyReused("this Idempotency-Key came with another request; choose a new one for each")
+        return [answer.answer for answer in kept]
+
+    async def _commit_new(self, core: WorkspaceCore, once: Once | None) -> WorkspaceView:
         view = core.view()
         changes = core.take_changes()
+        if once is not None and (kept := once.kept([Outcome(0, view)], self._clock())):
+            changes.kept_answers.append(kept)
         loop = self._workspaces.make_loop(core.workspace.sid)
         asked_s = self._leases.now_s()
         try:
@@ -215,24 +318,30 @@ class RoutingService:
         self._publisher.committed(core.workspace, changes)
         return view
 
-    async def _among_finished(self, loop: WorkspaceLoop, command: Command, missing: NotFound) -> Any:
+    async def _among_finished(
+        self, loop: WorkspaceLoop, command: Command, missing: NotFound, once: Once | None
+    ) -> Any:
         """Answer a command whose target is not live any more, from the rows of finished ones."""
         try:
             if isinstance(command, UpdateReservation):
                 raise await self._reservation_refusal(loop.workspace_sid, command, missing)
             if isinstance(command, UpdateTask | DeleteTask) and missing.kind == "Task":
-                return await self._on_finished_task(loop, command, missing)
+                return await self._on_finished_task(loop, command, missing, once)
         except StoreUnavailable as error:
             raise Unavailable("the database does not answer") from error
         raise missing
 
     async def _on_finished_task(
-        self, loop: WorkspaceLoop, command: UpdateTask | DeleteTask, missing: NotFound
+        self,
+        loop: WorkspaceLoop,
+        command: UpdateTask | DeleteTask,
+        missing: NotFound,
+        once: Once | None,
     ) -> Any:
         task = await self._store.finished_task(loop.workspace_sid, command.sid, self._visible_after_ms())
         if task is None:
             raise missing
-        return await self._answer(loop, AdoptFinishedTask(task), command)
+        return await self._answer(loop, AdoptFinishedTask(task), command, once=once)
 
     async def _reservation_refusal(
         self, workspace_sid: str, command: UpdateReservation, missing: NotFound

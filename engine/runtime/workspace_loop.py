@@ -29,7 +29,7 @@ lease up and refuses what is left.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from typing import Any
 
@@ -50,6 +50,7 @@ from engine.runtime.limits import RuntimeLimits
 from engine.runtime.loader import Loader
 from engine.runtime.loop_state import LeaseExpired, State, refusal, unknown_outcome
 from engine.runtime.measure import LoopMeasure
+from engine.runtime.once import Once
 from engine.runtime.ports import Publisher, Store
 from engine.runtime.routing_log import log_committed
 
@@ -139,18 +140,29 @@ class WorkspaceLoop:
         """Make the loop look at its inbox, its deadlines and its lease."""
         self._inbox.wakeup.set()
 
-    def submit(self, *commands: Command) -> list[asyncio.Future[Any]]:
+    def check_serving(self) -> None:
+        """Raise what `submit` would raise, but for a full inbox."""
+        if self.state is not State.SERVING:
+            raise self._refusal()
+
+    def submit(
+        self, *commands: Command, once: Once | None = None, indexes: Sequence[int | None] = ()
+    ) -> list[asyncio.Future[Any]]:
         """Queue commands next to each other; each future gets the core's answer after the commit.
+
+        Those that `indexes` gives a number go under the idempotency key `once`.
 
         Raises Overloaded when the inbox is full, Unavailable when nothing can be taken now, and
         WorkspaceNotFound after the workspace was deleted.
         """
-        if self.state is not State.SERVING:
-            raise self._refusal()
+        self.check_serving()
         loop = asyncio.get_running_loop()
         context = structlog.contextvars.get_contextvars()
         now_ms = self._clock()
         envelopes = [Envelope(command, loop.create_future(), now_ms, context) for command in commands]
+        for envelope, index in zip(envelopes, indexes, strict=False):
+            if index is not None:
+                envelope.once, envelope.index = once, index
         self._inbox.put(*envelopes)
         return [envelope.future for envelope in envelopes]
 

@@ -8,6 +8,7 @@ from engine.errors import Fenced
 from engine.ownership import Lease
 from engine.routing.effects import Changes, Kind
 from engine.storage import rows
+from engine.storage.kept_answers import keep_answers
 from engine.storage.pool import Connection
 from engine.storage.queries import query
 from engine.storage.statistics_commit import add_statistics
@@ -77,6 +78,8 @@ async def write_changes(connection: Connection, workspace_sid: str, changes: Cha
         await connection.execute(_INSERT_CALLBACKS, workspace_sid, *rows.CALLBACK.columns(changes.callbacks))
     if changes.callbacks_settled:
         await connection.execute(_DELETE_CALLBACKS, workspace_sid, changes.callbacks_settled)
+    if changes.kept_answers:
+        await keep_answers(connection, changes.kept_answers)
     if changes.removed:
         await _remove(connection, workspace_sid, changes.removed, now_ms)
 

@@ -18,6 +18,7 @@ _OLD_DEFAULT_ROWS = (
     query("purge_default_statistics_counts"),
     query("purge_default_statistics_durations"),
 )
+_PURGE_IDEMPOTENCY_KEYS = query("purge_idempotency_keys")
 _DELETED_WORKSPACES = query("deleted_workspaces")
 _PURGE_WORKSPACE_ROW = query("purge_workspace_row")
 
@@ -59,6 +60,10 @@ class Retention:
             while removed := await self._purge_tasks(picking, before_ms):
                 gone += removed
         return gone
+
+    async def purge_idempotency_keys(self, now_ms: int, keep_ms: int) -> None:
+        """Remove the answers that were kept by idempotency key for `keep_ms` or longer."""
+        await self._in_batches(_PURGE_IDEMPOTENCY_KEYS, now_ms - keep_ms)
 
     async def purge_configurations(self) -> int:
         """Remove the workflow configurations that are neither current nor any open task's."""

@@ -2,11 +2,12 @@
 
 from engine.clock import Clock, wall_clock_ms
 from engine.ownership import Lease
-from engine.routing.effects import Changes
+from engine.routing.effects import Changes, KeptAnswer
 from engine.routing.entities import Reservation, Task
 from engine.routing.rows import WorkspaceRows
 from engine.storage import rows
 from engine.storage.commit import check_epoch, write_changes
+from engine.storage.kept_answers import read_kept_answers
 from engine.storage.leases import acquire_lease, insert_lease, release_lease, renew_leases
 from engine.storage.load import load_workspace
 from engine.storage.pool import Database
@@ -65,6 +66,11 @@ class PostgresStore:
         async with self._database.reading() as connection:
             found = await connection.fetch(_ANY_RESERVATION, workspace_sid, sid)
         return next(iter(rows.RESERVATION.entities(found)), None)
+
+    async def kept_answers(self, scope_sid: str, path: str, key: str, after_ms: int) -> list[KeptAnswer]:
+        """Read the parts of the answer kept by an idempotency key after a moment, in their order."""
+        async with self._database.reading() as connection:
+            return await read_kept_answers(connection, scope_sid, path, key, after_ms)
 
     async def workspace_sids(self) -> list[str]:
         """All workspaces that are not deleted, oldest first."""
