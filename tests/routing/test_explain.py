@@ -506,7 +506,7 @@ def _command(world: World, name: str, which: int, worker: str) -> Any:
     return c.UpdateWorker(worker, attributes=json.dumps({"level": which}))
 
 
-@settings(max_examples=30, derandomize=True, database=None, deadline=None)
+@settings(max_examples=20, derandomize=True, database=None, deadline=None)
 @given(worlds())
 def test_whom_nothing_keeps_from_a_task_is_whom_the_matcher_chooses_from(world: World) -> None:
     world.core.take_changes()
