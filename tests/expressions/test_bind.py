@@ -108,7 +108,7 @@ def test_conjuncts_of_one_comparison_of_a_chain_and_of_constants() -> None:
     assert len(parse("1 == 0").conjuncts()) == 1
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(text=TEXTS, env=ENVS, task=RECORDS)
 def test_binding_first_changes_no_outcome(text: str, env: dict[str, Any], task: dict[str, Any]) -> None:
     expression = parse(text)

@@ -73,7 +73,7 @@ def test_a_long_value_is_cut(value: Any) -> None:
 
 
 @given(TEXTS, ENVS)
-@settings(max_examples=100, derandomize=True, database=None, deadline=None)
+@settings(max_examples=50, derandomize=True, database=None, deadline=None)
 def test_a_condition_fails_exactly_when_the_expression_does_not_hold(text: str, env: dict[str, Any]) -> None:
     expression = parse(text)
     failing = Clauses(expression, root="worker").first_failing(env)
@@ -82,7 +82,7 @@ def test_a_condition_fails_exactly_when_the_expression_does_not_hold(text: str, 
 
 
 @given(TEXTS, RECORDS)
-@settings(max_examples=100, derandomize=True, database=None, deadline=None)
+@settings(max_examples=50, derandomize=True, database=None, deadline=None)
 def test_a_condition_that_can_never_hold_is_found_when_binding_decides(
     text: str, task: dict[str, Any]
 ) -> None:

@@ -63,7 +63,7 @@ def test_pieces_of_expressions_in_any_order(text: str) -> None:
     check(text)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.text(st.characters(), max_size=40))
 def test_any_text(text: str) -> None:
     check(text)

@@ -140,7 +140,7 @@ def by_table(node: Node, env: dict[str, Any]) -> bool:
     return all(outcomes) if isinstance(node, And) else any(outcomes)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(text=TEXTS, env=ENVS)
 def test_compiled_and_folded_agree_with_the_table(text: str, env: dict[str, Any]) -> None:
     expression = parse(text)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from engine.expressions.expression import parse
 from tests.model.naive_expressions import evaluate
 
-EXAMPLES = {"ci": 150, "long": 20_000}[os.environ.get("POINTSMAN_MODEL_PROFILE", "ci")]
+EXAMPLES = {"ci": 80, "long": 20_000}[os.environ.get("POINTSMAN_MODEL_PROFILE", "ci")]
 
 WORDS = ("a", "b", "1", "2.5", "")
 scalars = st.none() | st.booleans() | st.integers(-2, 3) | st.sampled_from((0.5, 1.0, 2.5, *WORDS))
@@ -61,7 +61,7 @@ expressions = st.recursive(
 )
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == 150, database=None)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == 80, database=None)
 @given(text=expressions, task=roots, worker=roots)
 def test_an_expression_holds_when_the_naive_evaluator_says_so(text: str, task: Any, worker: Any) -> None:
     expected = evaluate(text, {"task": task, "worker": worker})
@@ -73,7 +73,7 @@ def test_an_expression_holds_when_the_naive_evaluator_says_so(text: str, task: A
     assert parse(expression.canonical).evaluate({"task": task, "worker": worker}) is expected
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == 150, database=None)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == 80, database=None)
 @given(text=expressions, tasks=st.tuples(roots, roots), worker=roots)
 def test_bound_expressions_with_the_same_canonical_text_mean_the_same(
     text: str, tasks: Any, worker: Any
