@@ -46,7 +46,7 @@ from tests.model.worlds import (
 )
 
 PROFILES = {
-    "ci": settings(max_examples=50, stateful_step_count=30, derandomize=True, database=None),
+    "ci": settings(max_examples=35, stateful_step_count=30, derandomize=True, database=None),
     "long": settings(max_examples=20_000, stateful_step_count=80),
 }
 
