@@ -225,6 +225,8 @@ class Task:
     filter_entered_ms: int | None = None
     step_deadline_ms: int | None = None
     """When the current target times out; None when it never does."""
+    skip_if_open: bool = False
+    """Whether the skip_if of its step is still to be asked: after the next pass of the matcher."""
     assignment_count: int = 0
     """How many times it went from pending to reserved."""
     # derived

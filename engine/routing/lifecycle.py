@@ -52,7 +52,7 @@ def delete_task(board: Board, task: Task, event_type: str, now_ms: int) -> None:
 def stop_waiting(board: Board, task: Task) -> None:
     """Take a task out of its waiting line."""
     board.eligibility.remove_task(task.sid)
-    board.entered.pop(task.sid, None)
+    board.set_skip_if_open(task, False)
     board.state.deadlines.cancel(Due.TIME_OF_DAY, task.sid)
     board.state.deadlines.cancel(Due.OFFER_AGAIN, task.sid)
 

@@ -11,12 +11,13 @@ is parked; the next one of its class gets its turn.
 """
 
 import heapq
+from operator import attrgetter
 
 from engine.routing.board import Board
 from engine.routing.deadlines import Due
 from engine.routing.effects import RoutingWarning
 from engine.routing.eligibility import EligibilityClass
-from engine.routing.entities import Task, TaskStatus, Worker
+from engine.routing.entities import Task, Worker
 from engine.routing.progress import should_skip, skip_step
 from engine.routing.rounds import start_round
 from engine.routing.waiting import OrderKey
@@ -30,7 +31,7 @@ def match(board: Board, now_ms: int, limit: int) -> bool:
     while True:
         decisions += _pass(board, now_ms, limit - decisions)
         if decisions >= limit:
-            return bool(board.eligibility.dirty or board.entered)
+            return bool(board.eligibility.dirty or board.skip_if_open)
         if not _ask_to_skip(board, now_ms):
             return False
 
@@ -158,12 +159,11 @@ def _park(board: Board, class_: EligibilityClass, task: Task, now_ms: int) -> No
 
 
 def _ask_to_skip(board: Board, now_ms: int) -> bool:
-    asked = list(board.entered)
-    board.entered.clear()
+    tasks = board.state.tasks
     skipped = False
-    for task_sid in asked:
-        task = board.state.tasks.get(task_sid)
-        if task is not None and task.status is TaskStatus.PENDING and should_skip(board, task):
+    for task in sorted((tasks[sid] for sid in board.skip_if_open), key=attrgetter("sequence")):
+        board.set_skip_if_open(task, False)
+        if should_skip(board, task):
             skip_step(board, task, now_ms)
             skipped = True
     return skipped

@@ -129,10 +129,8 @@ def wait(board: Board, task: Task, now_ms: int, *, entering: bool = False) -> No
         deadlines.set(Due.TIME_OF_DAY, task.sid, (now_ms // _MINUTE_MS + 1) * _MINUTE_MS)
     else:
         deadlines.cancel(Due.TIME_OF_DAY, task.sid)
-    if target is None or target.skip_if is None:
-        board.entered.pop(task.sid, None)
-    elif entering:
-        board.entered[task.sid] = None
+    asks_to_skip = target is not None and target.skip_if is not None
+    board.set_skip_if_open(task, asks_to_skip and (entering or task.skip_if_open))
 
 
 def is_direct(task: Task) -> bool:

@@ -136,14 +136,15 @@ INSERT INTO tasks (
     sid, sequence, status, attributes, addons, priority, reason, timeout_s, task_channel_sid,
     workflow_sid, workflow_version, task_queue_sid, routing_target, ignore_capacity, virtual_start_ms,
     date_created_ms, date_updated_ms, task_queue_entered_ms, date_assigned_ms, date_finished_ms, version,
-    entry_filter_index, filter_index, target_index, filter_entered_ms, step_deadline_ms, assignment_count
+    entry_filter_index, filter_index, target_index, filter_entered_ms, step_deadline_ms,
+    skip_if_open, assignment_count
 )
 SELECT $1, rows.*
 FROM unnest(
     $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::bigint[],
     $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[], $15::boolean[], $16::bigint[],
     $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[],
-    $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[]
+    $23::bigint[], $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[], $28::boolean[], $29::bigint[]
 ) AS rows
 ON CONFLICT (workspace_sid, sid) DO UPDATE SET
     status = excluded.status,
@@ -168,6 +169,7 @@ ON CONFLICT (workspace_sid, sid) DO UPDATE SET
     target_index = excluded.target_index,
     filter_entered_ms = excluded.filter_entered_ms,
     step_deadline_ms = excluded.step_deadline_ms,
+    skip_if_open = excluded.skip_if_open,
     assignment_count = excluded.assignment_count
 
 -- name: upsert_reservations

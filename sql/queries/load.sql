@@ -59,7 +59,8 @@ SELECT
     sid, sequence, status, attributes, addons, priority, reason, timeout_s, task_channel_sid,
     workflow_sid, workflow_version, task_queue_sid, routing_target, ignore_capacity, virtual_start_ms,
     date_created_ms, date_updated_ms, task_queue_entered_ms, date_assigned_ms, date_finished_ms, version,
-    entry_filter_index, filter_index, target_index, filter_entered_ms, step_deadline_ms, assignment_count
+    entry_filter_index, filter_index, target_index, filter_entered_ms, step_deadline_ms,
+    skip_if_open, assignment_count
 FROM tasks
 WHERE workspace_sid = $1 AND date_finished_ms IS NULL AND date_deleted_ms IS NULL
 ORDER BY sid
@@ -98,7 +99,8 @@ SELECT
     sid, sequence, status, attributes, addons, priority, reason, timeout_s, task_channel_sid,
     workflow_sid, workflow_version, task_queue_sid, routing_target, ignore_capacity, virtual_start_ms,
     date_created_ms, date_updated_ms, task_queue_entered_ms, date_assigned_ms, date_finished_ms, version,
-    entry_filter_index, filter_index, target_index, filter_entered_ms, step_deadline_ms, assignment_count
+    entry_filter_index, filter_index, target_index, filter_entered_ms, step_deadline_ms,
+    skip_if_open, assignment_count
 FROM tasks
 WHERE workspace_sid = $1 AND sid = $2 AND date_finished_ms > $3 AND date_deleted_ms IS NULL
 

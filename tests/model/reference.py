@@ -64,7 +64,6 @@ class Reference:
             "single_tasking": single_tasking,
             "preferred_order": preferred_order,
             "sequence": 0,
-            "questions": 0,
             **{kind: {} for kind in ("activities", "channels", "queues", "workflows", "workers")},
             "tasks": {},
             "reservations": {},
@@ -759,8 +758,7 @@ class Reference:
     def ask_skip_if(self, task: Thing) -> None:
         """Put the step's skip_if on the list of questions, unless it is there: on entry and after a round."""
         target = self.target(task)
-        self.w["questions"] += 1
-        task["question"] = target and target["skip_if"] and (task["question"] or self.w["questions"])
+        task["question"] = bool(target and target["skip_if"])
 
     def enter_queue(self, task: Thing, queue: str, now: int) -> None:
         if task["queue"] == queue:
@@ -882,11 +880,11 @@ class Reference:
         return False
 
     def skip(self, now: int) -> bool:
-        """Answer the open questions in the order they were put; nobody skips while a worker only pauses."""
-        asked = sorted((t for t in self.waiting() if t["question"]), key=lambda task: task["question"])
+        """Answer the open questions, the oldest task first; nobody skips while a worker only pauses."""
+        asked = sorted((t for t in self.waiting() if t["question"]), key=lambda task: task["number"])
         skipped = False
         for task in asked:
-            task["question"] = None
+            task["question"] = False
             if any(self.suits(task, worker, now) for worker in self.w["workers"].values()):
                 continue
             if evaluate(self.targets(task)[task["step"]]["skip_if"], self.presence(task["queue"])):
@@ -1008,7 +1006,7 @@ class Reference:
     def reserve(self, task: Thing, workers: list[Thing], now: int) -> None:
         task["status"] = "reserved"
         task["rounds"] += 1
-        task["question"] = None
+        task["question"] = False
         workflow = self.w["workflows"].get(task["workflow"])
         timeout_s = workflow["reservation_timeout_s"] if workflow else 120
         for worker in workers:

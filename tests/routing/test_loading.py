@@ -269,3 +269,22 @@ def test_a_queue_for_nobody_is_loaded_as_one(text: str) -> None:
     world.worker("ann")
     world.restart()
     assert world.core.board.eligibility.members(queue) == set()
+
+
+def test_a_question_to_skip_put_in_a_pass_cut_short_survives_a_restart() -> None:
+    world = StoredWorld()
+    a, b = world.queue("a", "1==0"), world.queue("b")
+    asking = one("kind == 1", {"queue": a, "skip_if": "workers.available == 0"}, {"queue": b})
+    world.workflow(routing(asking, default=b))
+    for name in ("ann", "bob"):
+        world.worker(name)
+    plain, skipping = world.new_sid("WT"), world.new_sid("WT")
+    world.core.handle(c.CreateTask(plain), world.now_ms)
+    world.core.handle(c.CreateTask(skipping, '{"kind": 1}'), world.now_ms)
+    assert world.core.match(world.now_ms, 1) is True
+    world.store.commit(world.core.take_changes())
+    world.restart()
+    assert world.queue_of(skipping) == "a"
+    world.do()
+    assert (world.queue_of(skipping), world.status(skipping)) == ("b", T.RESERVED)
+    assert not world.get(skipping).skip_if_open

@@ -101,8 +101,7 @@ def _see_lines(board: Board, seen: Image, *, durable: bool) -> None:
     seen["waits where"] = {
         task.sid: class_.key for task in state.tasks.values() if (class_ := eligibility.class_of(task.sid))
     }
-    if not durable:
-        seen["to be asked to skip"] = list(board.entered)
+    seen["to be asked to skip"] = sorted(board.skip_if_open)
 
 
 def _class_image(board: Board, class_: EligibilityClass, *, durable: bool) -> Any:
