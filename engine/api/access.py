@@ -37,7 +37,7 @@ class Asked:
 class Grant(Protocol):
     """What a token allows."""
 
-    async def permits(self, asked: Asked, reads: Reads) -> bool:
+    async def permits(self, asked: Asked, reads: Reads, /) -> bool:
         """Tell whether the request is allowed. May raise what reading the body or the rows raises."""
 
 

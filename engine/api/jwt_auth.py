@@ -28,7 +28,7 @@ from engine.keyring import Keyring
 TOKEN_CHARS_MAX = 8_192
 CLOCK_SKEW_S = 2
 ALGORITHM = "HS256"
-ACCESS_TOKEN_TYPE = "twilio-fpa;v=1"  # noqa: S105
+ACCESS_CONTENT_TYPE = "twilio-fpa;v=1"
 
 INVALID = (20101, "Invalid Access Token")
 BAD_HEADER = (20102, "Invalid Access Token header")
@@ -42,7 +42,7 @@ BAD_SIGNATURE = (20107, "Invalid Access Token signature")
 class _AnyKeyLength(HMACAlgorithm):
     """HMAC that does not warn of short keys: how long an auth token is was decided elsewhere."""
 
-    def check_key_length(self, key: Any) -> None:  # noqa: ARG002
+    def check_key_length(self, _key: bytes) -> None:
         return None
 
 
@@ -85,7 +85,7 @@ def verify(token: str, keyring: Keyring, now_ms: int) -> Verified:
     _check_header(header)
     issuer = _text(claims, "iss", BAD_ISSUER)
     is_access = issuer.startswith("SK")
-    if (header.get("cty") == ACCESS_TOKEN_TYPE) is not is_access:
+    if (header.get("cty") == ACCESS_CONTENT_TYPE) is not is_access:
         raise _refused(BAD_HEADER)
     account_sid, secret = _signer(issuer, claims, keyring)
     _check_signature(token, secret)

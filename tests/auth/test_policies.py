@@ -14,7 +14,6 @@ from tests.auth.support import HOSTED, policy
 
 WS = f"{HOSTED}/WS{'a' * 32}"
 WK = f"{WS}/Workers/WK{'b' * 32}"
-NO_READS = None
 
 
 def path_of(url: str) -> str:
@@ -30,7 +29,7 @@ def sent(form: Form) -> Callable[[], Awaitable[Form]]:
 
 async def permits(policies, method: str, url: str, query: Form = EMPTY, form: Form = EMPTY) -> bool:
     asked = Asked(method, "", path_of(url), {}, query, sent(form))
-    return await PolicyGrant.of({"policies": policies}).permits(asked, NO_READS)  # type: ignore[arg-type]
+    return await PolicyGrant.of({"policies": policies}).permits(asked)
 
 
 @pytest.mark.parametrize(
