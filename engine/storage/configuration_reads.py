@@ -5,7 +5,8 @@ from operator import attrgetter
 from typing import Any
 
 from engine.routing.views import ActivityView, TaskChannelView, TaskQueueView, WorkflowView, WorkspaceView
-from engine.storage.paging import Key, Listing, Order, Page, PageRequest, order_of, sid_key
+from engine.storage.listing import Listing
+from engine.storage.paging import Key, Order, Page, PageRequest, order_of, sid_key
 from engine.storage.queries import query
 from engine.storage.reader import Reader
 from engine.storage.rows import TASK_ORDERS, mapper_of

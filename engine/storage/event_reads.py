@@ -4,7 +4,8 @@ from typing import Any
 
 from engine.routing.views import EventView
 from engine.sids import is_sid
-from engine.storage.paging import BadCursor, Key, Listing, Order, Page, PageRequest, Walk
+from engine.storage.listing import Listing, Walk
+from engine.storage.paging import BadCursor, Key, Order, Page, PageRequest
 from engine.storage.pool import Connection
 from engine.storage.queries import query
 from engine.storage.reader import Reader

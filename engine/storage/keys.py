@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 
 from engine.clock import Clock, wall_clock_ms
-from engine.storage.paging import Listing, Page, PageRequest, order_of, sid_key
+from engine.storage.listing import Listing
+from engine.storage.paging import Page, PageRequest, order_of, sid_key
 from engine.storage.pool import Database
 from engine.storage.queries import query
 from engine.storage.reader import Reader

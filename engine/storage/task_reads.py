@@ -4,12 +4,13 @@ A finished task, and its reservations with it, stays visible for the retention t
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from engine.routing.entities import ReservationStatus, TaskStatus
 from engine.routing.views import ReservationView, TaskView
-from engine.storage.paging import Key, Listing, Order, Page, PageRequest, order_of, sid_key
+from engine.storage.listing import Listing
+from engine.storage.paging import Key, Order, Page, PageRequest, order_of, sid_key
 from engine.storage.pool import Connection
 from engine.storage.queries import query
 from engine.storage.reader import Reader
@@ -166,9 +167,15 @@ def _task_order(ordering: Sequence[tuple[str, bool]]) -> Order[TaskView]:
     keys: list[Key[TaskView]] = []
     for name, descending in ordering:
         if name == "date_created":
-            return order_of(*keys, sid_key("t.sid", descending=descending))
+            return _walkable(*keys, sid_key("t.sid", descending=descending))
         keys.append(_task_key(name, descending))
-    return order_of(*keys, sid_key("t.sid"))
+    return _walkable(*keys, sid_key("t.sid"))
+
+
+def _walkable(*keys: Key[TaskView]) -> Order[TaskView]:
+    """Have the orders read in runs that no index has: of more than two keys, or of two directions."""
+    directions = {key.descending for key in keys}
+    return replace(order_of(*keys), in_runs=len(keys) > 2 or len(directions) > 1)
 
 
 def _task_key(name: str, descending: bool) -> Key[TaskView]:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 from engine.routing.views import WorkerChannelView, WorkerView
 from engine.storage.configuration_reads import plain_order
-from engine.storage.paging import Listing, Page, PageRequest, order_of, sid_key
+from engine.storage.listing import Listing
+from engine.storage.paging import Page, PageRequest, order_of, sid_key
 from engine.storage.queries import query
 from engine.storage.reader import Reader
 from engine.storage.rows import mapper_of

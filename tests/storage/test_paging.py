@@ -77,16 +77,20 @@ async def test_an_empty_list_is_one_empty_page(store: PostgresStore, reads: Read
     assert await reads.activities(ws, PageRequest(5)) == Page([], None, None)
 
 
+DIRECTIONS = (False, True)
 ORDERINGS: list[list[tuple[str, bool]]] = [
     [],
-    [("date_created", True)],
-    [("priority", True)],
-    [("priority", False)],
-    [("virtual_start_time", False)],
-    [("virtual_start_time", True)],
-    [("priority", True), ("virtual_start_time", False)],
-    [("priority", False), ("date_created", True)],
-    [("priority", True), ("date_created", False)],
+    *([(name, down)] for name in ("date_created", "priority", "virtual_start_time") for down in DIRECTIONS),
+    *(
+        [(first, down), (second, then)]
+        for first, second in (
+            ("priority", "date_created"),
+            ("priority", "virtual_start_time"),
+            ("virtual_start_time", "priority"),
+        )
+        for down in DIRECTIONS
+        for then in DIRECTIONS
+    ),
 ]
 
 
@@ -100,28 +104,28 @@ def place(ordering: list[tuple[str, bool]]) -> Callable[[Any], tuple[Any, ...]]:
     return lambda t: tuple(-values[name](t) if down else values[name](t) for name, down in keys)
 
 
-@pytest.mark.parametrize("ordering", ORDERINGS)
 @pytest.mark.parametrize("statuses", [(), (TaskStatus.PENDING, TaskStatus.ASSIGNED)])
 async def test_every_ordering_pages_both_ways(
-    store: PostgresStore, reads: Reads, ordering: list[tuple[str, bool]], statuses: tuple[TaskStatus, ...]
+    store: PostgresStore, reads: Reads, statuses: tuple[TaskStatus, ...]
 ) -> None:
     kinds = [TaskStatus.PENDING, TaskStatus.ASSIGNED]
     items = [
-        task(priority=n % 3, virtual_start_ms=NOW_MS - n * 7 % 4, status=kinds[n % 2]) for n in range(11)
+        task(priority=n % 3, virtual_start_ms=NOW_MS - n * 7 % 4, status=kinds[n % 2]) for n in range(19)
     ]
     ws = (await made(store, *items)).workspace_sid
-    expected = [item.sid for item in sorted(items, key=place(ordering))]
+    for ordering in ORDERINGS:
+        expected = [item.sid for item in sorted(items, key=place(ordering))]
 
-    def listing(page: PageRequest) -> Awaitable[Page[TaskView]]:
-        return reads.tasks(ws, page, ordering=ordering, statuses=statuses)
+        def listing(page: PageRequest, ordering: Any = ordering) -> Awaitable[Page[TaskView]]:
+            return reads.tasks(ws, page, ordering=ordering, statuses=statuses)
 
-    assert list(chain.from_iterable(await forwards(listing, 4))) == expected
-    end = await listing(PageRequest(1000))
-    last = (await listing(PageRequest(10))).next
-    assert last is not None
-    assert end.next is None
-    pages = await backwards(listing, 4, last)
-    assert list(chain.from_iterable(reversed(pages))) == expected[:9]
+        for size in (1, 4, 1000):
+            assert list(chain.from_iterable(await forwards(listing, size))) == expected, ordering
+        last = (await listing(PageRequest(18))).next
+        assert last is not None
+        for size in (1, 4):
+            pages = await backwards(listing, size, last)
+            assert list(chain.from_iterable(reversed(pages))) == expected[:17], ordering
 
 
 async def test_rows_that_come_and_go_move_no_others(store: PostgresStore, reads: Reads) -> None:
