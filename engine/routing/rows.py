@@ -22,7 +22,8 @@ class WorkspaceRows:
 
     `tasks` are the open ones, `reservations` their open ones. `configurations` maps (workflow SID,
     configuration version) to the text, for every version an open task still uses and every current one.
-    `callbacks` are the outbox rows: assignment callbacks whose outcome was never committed.
+    `callbacks` are the outbox rows: assignment callbacks whose outcome was never committed. `last_event_ms`
+    is the date of the latest event, 0 without any: no later batch may be dated before it.
     """
 
     workspace: Workspace
@@ -36,3 +37,4 @@ class WorkspaceRows:
     tasks: list[Task] = field(default_factory=list)
     reservations: list[Reservation] = field(default_factory=list)
     callbacks: list[AssignmentCallback] = field(default_factory=list)
+    last_event_ms: int = 0

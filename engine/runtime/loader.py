@@ -16,6 +16,8 @@ class Loaded:
     """A core as its rows describe it, and the callbacks whose outcome was never committed."""
 
     core: WorkspaceCore
+    now_ms: int
+    """As of when it was loaded: the clock, but not before the latest event."""
     callbacks: list[AssignmentCallback]
 
 
@@ -51,7 +53,6 @@ class Loader:
             if rows is None:
                 return None
             callbacks = list(rows.callbacks)
-            core = WorkspaceCore.load(
-                rows, new_sid=self.new_sid, now_ms=self.clock(), limits=self.routing_limits
-            )
-            return Loaded(core, callbacks)
+            now_ms = max(self.clock(), rows.last_event_ms)
+            core = WorkspaceCore.load(rows, new_sid=self.new_sid, now_ms=now_ms, limits=self.routing_limits)
+            return Loaded(core, now_ms, callbacks)

@@ -312,7 +312,7 @@ class RoutingService:
         except StoreUnavailable as error:
             raise Unavailable("it is unknown whether the workspace was created") from error
         self._leases.adopt(lease, asked_s, loop.wake)
-        loop.serve_from(core, lease)
+        loop.serve_from(core, lease, core.workspace.date_created_ms)
         self._workspaces.run(loop)
         log_committed(core.workspace, changes, ())
         self._publisher.committed(core.workspace, changes)

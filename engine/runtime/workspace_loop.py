@@ -20,6 +20,9 @@ be trusted, or because the core broke one of its invariants, there is one way ou
 outcome is unknown), drop the core, take the lease again under a new epoch, and load from rows, with growing
 pauses. While that lasts every submission is refused at once. Nothing outside has to bring the loop back.
 
+Dates never go back: when the clock was set back, batches keep the date of the latest one until the clock has
+caught up, whichever process or node that was. The order of the log is the order of its dates.
+
 Order inside a batch: due deadlines come before commands, since they were due before the commands were taken
 in; while more deadlines are due than one batch may fire, no command is taken.
 
@@ -55,6 +58,9 @@ from engine.runtime.ports import Publisher, Store
 from engine.runtime.routing_log import log_committed
 
 log = get_logger()
+
+CLOCK_BEHIND_MS = 1_000
+"""How far the clock may be behind the log of a workspace before the operator is told."""
 
 
 class WorkspaceLoop:
@@ -104,9 +110,13 @@ class WorkspaceLoop:
         self._failures = 0
         self._task: asyncio.Task[None] | None = None
 
-    def serve_from(self, core: WorkspaceCore, lease: Lease) -> None:
-        """Serve from this core, which is what the rows say; before `start` it saves the loading."""
+    def serve_from(self, core: WorkspaceCore, lease: Lease, now_ms: int) -> None:
+        """Serve from this core, which is what the rows say; before `start` it saves the loading.
+
+        No batch is dated before `now_ms`, as of when the core was made.
+        """
         self._core, self._lease = core, lease
+        self._now_ms = max(self._now_ms, now_ms)
         self._batch = Batch()
         self._batch.more = True
         self.account_sid = core.workspace.account_sid
@@ -227,8 +237,10 @@ class WorkspaceLoop:
             self.state = State.DELETED
             await self._leases.release(lease)
             return
-        self.serve_from(loaded.core, lease)
+        self.serve_from(loaded.core, lease, loaded.now_ms)
         self._publisher.recovered(loaded.core.workspace, loaded.callbacks)
+        if (behind_ms := loaded.now_ms - self._clock()) > CLOCK_BEHIND_MS:
+            log.warning("clock.behind", workspace_sid=self.workspace_sid, behind_ms=behind_ms)
         log.info(
             "workspace.loaded",
             account_sid=self.account_sid,

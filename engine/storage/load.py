@@ -17,6 +17,7 @@ _WORKER_CHANNELS = query("load_worker_channels")
 _TASKS = query("load_tasks")
 _RESERVATIONS = query("load_reservations")
 _CALLBACKS = query("load_callbacks")
+_LAST_EVENT = query("load_last_event")
 
 
 async def load_workspace(connection: Connection, workspace_sid: str) -> WorkspaceRows | None:
@@ -38,6 +39,7 @@ async def _load_children(connection: Connection, loaded: WorkspaceRows) -> Works
     loaded.reservations = rows.RESERVATION.entities(await connection.fetch(_RESERVATIONS, sid))
     loaded.configurations = await _configurations(connection, sid, loaded.tasks)
     loaded.callbacks = rows.CALLBACK.entities(await connection.fetch(_CALLBACKS, sid))
+    loaded.last_event_ms = await connection.fetchval(_LAST_EVENT, sid)
     return loaded
 
 

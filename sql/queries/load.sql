@@ -94,6 +94,10 @@ FROM assignment_callbacks
 WHERE workspace_sid = $1
 ORDER BY reservation_sid
 
+-- name: load_last_event
+-- No partition is scanned: each gives the end of its key.
+SELECT coalesce(max(event_date_ms), 0) FROM events WHERE workspace_sid = $1
+
 -- name: finished_task
 SELECT
     sid, sequence, status, attributes, addons, priority, reason, timeout_s, task_channel_sid,

@@ -8,6 +8,7 @@ from engine.errors import StoreUnavailable, Unavailable
 from engine.routing.commands import CreateTask, UpdateReservation, UpdateWorkflow
 from engine.routing.entities import ReservationStatus
 from engine.runtime.loop_state import State
+from tests.runtime.conftest import MakeNode
 from tests.runtime.support import ACCOUNT, Fault, Node, until
 
 
@@ -176,3 +177,16 @@ async def test_an_accepted_reservation_survives_the_loss_of_its_answer(node: Nod
     await node.serving(workspace)
     (row,) = (await node.store.load(workspace)).reservations
     assert row.status is ReservationStatus.ACCEPTED
+
+
+async def test_dates_do_not_go_back_when_the_clock_does(make_node: MakeNode) -> None:
+    early = await make_node(ahead_ms=3_600_000)
+    workspace = await early.workspace()
+    await early.task(workspace)
+    await early.service.stop()
+    late = await make_node()
+    await late.serving(workspace)
+    await late.task(workspace)
+    before, after = ([event.event_date_ms for event in node.recorder.events] for node in (early, late))
+    assert after
+    assert after == [max(before)] * len(after)

@@ -155,7 +155,7 @@ class Cluster:
         if lease is None or rows is None:
             return
         self._journal.step(f"the usurper takes {workspace_sid}")
-        now_ms = self._now_ms()
+        now_ms = max(self._now_ms(), rows.last_event_ms)
         core = WorkspaceCore.load(rows, new_sid=self._new_sid, now_ms=now_ms, limits=self.routing_limits)
         while core.advance(now_ms, 1_000):
             pass

@@ -37,8 +37,6 @@ class Ledger:
 
     def __init__(self, store: MemoryStore, limits: RoutingLimits) -> None:
         self.wishes = Wishes()
-        self.clock_back_ms = 0
-        """How far the wall clock was set back so far, in all."""
         self.replays: dict[str, Replay] = {}
         self._store = store
         self._limits = limits
@@ -54,7 +52,7 @@ class Ledger:
         replay = self.replays.get(workspace_sid)
         if replay is None:
             replay = self.replays[workspace_sid] = Replay(
-                self._store, workspace_sid, self.wishes, self._limits, lambda: self.clock_back_ms
+                self._store, workspace_sid, self.wishes, self._limits
             )
         replay.take(changes)
 

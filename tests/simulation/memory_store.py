@@ -66,7 +66,7 @@ class Rows:
     open_reservations: dict[str, None] = field(default_factory=dict)
     deleted_tasks: set[str] = field(default_factory=set)
     deleted: bool = False
-    commits: int = 0
+    last_event_ms: int = 0
 
     def note_open(self, changes: Changes) -> None:
         """Follow which tasks and reservations the loader would read."""
@@ -182,6 +182,7 @@ class MemoryStore:
             entities = _entities(MAPPERS[kind], [table[sid] for sid in sorted(live.get(kind, table))])
             setattr(loaded, kind.value, entities)
         loaded.callbacks = self.callbacks(workspace_sid)
+        loaded.last_event_ms = here.last_event_ms
         current = {(flow.sid, flow.configuration_version) for flow in loaded.workflows}
         used = {(task.workflow_sid, task.workflow_version) for task in loaded.tasks}
         loaded.configurations = {
@@ -232,13 +233,13 @@ class MemoryStore:
             here.configurations.setdefault(version, text)
         here.events.extend(_rows(rows.EVENT, changes.events))
         here.event_sequences.update(event.sequence for event in changes.events)
+        here.last_event_ms = max([here.last_event_ms, *(event.event_date_ms for event in changes.events)])
         for row in _rows(rows.CALLBACK, changes.callbacks):
             here.callbacks[row[0]] = row
         for reservation_sid in changes.callbacks_settled:
             here.callbacks.pop(reservation_sid, None)
         for kind, removed_sid in changes.removed:
             self._remove(here, kind, removed_sid)
-        here.commits += 1
         self.on_commit(sid, changes)
 
     def _remove(self, here: Rows, kind: Kind, sid: str) -> None:

@@ -5,7 +5,6 @@ core holds in memory is compared elsewhere (`image.py`).
 """
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from engine.routing.effects import Changes, Event, Kind
@@ -78,7 +77,6 @@ class Replay:
         workspace_sid: which workspace.
         wishes: what was asked for, of all workspaces.
         limits: what its cores decide by.
-        clock_back_ms: how far the wall clock was set back so far, in all.
     """
 
     def __init__(
@@ -87,7 +85,6 @@ class Replay:
         workspace_sid: str,
         wishes: Wishes,
         limits: RoutingLimits,
-        clock_back_ms: Callable[[], int],
     ) -> None:
         self.workspace_sid = workspace_sid
         self.deleted_tasks: set[str] = set()
@@ -95,7 +92,6 @@ class Replay:
         self._store = store
         self._wishes = wishes
         self._limits = limits
-        self._clock_back_ms = clock_back_ms
         self._sequence = 0
         self._last_ms = 0
         self._tasks: dict[str, _Followed] = {}
@@ -153,10 +149,10 @@ class Replay:
     def _in_order(self, event: Event) -> None:
         if event.sequence != self._sequence + 1:
             raise Finding(f"event {event.sequence} follows {self._sequence}")
-        back_ms = self._last_ms - event.event_date_ms
-        if back_ms > self._clock_back_ms():
+        if event.event_date_ms < self._last_ms:
+            back_ms = self._last_ms - event.event_date_ms
             raise Finding(f"event {event.sequence} is dated {back_ms} ms back")
-        self._sequence, self._last_ms = event.sequence, max(self._last_ms, event.event_date_ms)
+        self._sequence, self._last_ms = event.sequence, event.event_date_ms
 
     def _task_event(self, event: Event, rows: dict[str, Task]) -> None:
         sid = event.resource_sid

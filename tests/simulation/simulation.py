@@ -41,7 +41,7 @@ ACCOUNT = f"AC{1:032x}"
 PAUSES_S = (1, 10, 60, 300, 1_800, 7_200)
 GAPS_S = (0.0, 0.0, 0.0, 0.001, 0.1, 1.0, 5.0)
 BURSTS = (1, 3, 10, 40)
-CLOCK_STEPS_MS = (1, 500, 10_000, 3_600_000, -500, -3_000)
+CLOCK_STEPS_MS = (1, 500, 10_000, 3_600_000, -500, -3_000, -600_000)
 TROUBLE_S = (1.0, 8.0, 30.0, 120.0)
 TROUBLES = ("crash", "restart", "outage", "partition", "clock", "theft", "workspace")
 SENDING_MS = 10_000
@@ -301,7 +301,6 @@ class Simulation:
         elif kind == "clock":
             step_ms = random.choice(CLOCK_STEPS_MS)
             self._stepped_ms += step_ms
-            self._ledger.clock_back_ms += max(-step_ms, 0)
             self._stepped_at_s = now_s
         elif kind == "theft":
             await self.cluster.usurp(random.choice(self._open_workspaces()))
