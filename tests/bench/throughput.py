@@ -44,7 +44,7 @@ async def measure(seconds: float, concurrency: int) -> dict[str, object]:
                 daemon, lambda c: create_only(c, daemon.url), seconds, concurrency
             )
             cycles, cycle_cpu_ms = await measured(
-                daemon, lambda c: LifeCycles(c, daemon.url), seconds, concurrency
+                daemon, lambda c: LifeCycles(c, daemon.url).prepare(), seconds, concurrency
             )
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -139,10 +139,8 @@ class LifeCycles:
         self.accepted: dict[str, asyncio.Event] = {}
         self.runner: web.AppRunner | None = None
 
-    def __await__(self):  # type: ignore[no-untyped-def]
-        return self._prepare().__await__()
-
-    async def _prepare(self) -> "LifeCycles":
+    async def prepare(self) -> "LifeCycles":
+        """Make the receiver of callbacks, a workspace and its workers; returns itself."""
         app = web.Application()
         app.router.add_post("/assign", self._assign)
         self.runner = web.AppRunner(app, access_log=None)

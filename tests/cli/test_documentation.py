@@ -52,7 +52,7 @@ def test_every_dependency_is_bounded_and_pinned_by_version_only() -> None:
         if not line.startswith("#")
     )
     for requirement in required:
-        name, bounds = re.match(r"([\w.-]+)(.*)", requirement).groups()  # type: ignore[union-attr]
+        name, bounds = re.findall(r"^([\w.-]+)(.*)", requirement)[0]
         assert ">=" in bounds, requirement
         assert "<" in bounds, requirement
         assert re.fullmatch(r"[\w.]+", pinned[name.lower()]), requirement

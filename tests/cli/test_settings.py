@@ -159,8 +159,10 @@ def test_secrets_are_not_in_the_representation_of_the_settings() -> None:
 
 def test_settings_are_frozen() -> None:
     settings = Settings.load(environ=HOME)
-    with pytest.raises(ValueError, match="frozen"):
-        settings.server.port = 1  # type: ignore[misc]
+    for name, section in settings:
+        for owner, field in ((settings, name), *((section, field) for field, _ in section)):
+            with pytest.raises(ValueError, match="frozen"):
+                setattr(owner, field, 1)
 
 
 def test_the_data_directory_is_absolute_and_may_start_at_home(

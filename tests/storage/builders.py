@@ -1,8 +1,9 @@
 """Entities with unlike values in every field, for tests of what is written and read."""
 
 import itertools
-from typing import Any
+from typing import Any, NamedTuple
 
+from engine.ownership import Lease
 from engine.routing.effects import AssignmentCallback, Changes, Event
 from engine.routing.entities import (
     Activity,
@@ -19,6 +20,7 @@ from engine.routing.entities import (
     Workspace,
 )
 from engine.sids import time_ordered_sids
+from engine.storage.store import PostgresStore
 
 ACCOUNT = "AC" + "a" * 32
 NOW_MS = 1_764_000_000_000
@@ -219,6 +221,31 @@ def callback(of: Reservation, **fields: Any) -> AssignmentCallback:
     return AssignmentCallback(**(values | fields))
 
 
+class OneOfEach(NamedTuple):
+    """A workspace with one entity of every kind; what can belong together does."""
+
+    workspace: Workspace
+    activity: Activity
+    task_channel: TaskChannel
+    task_queue: TaskQueue
+    workflow: Workflow
+    worker: Worker
+    worker_channel: WorkerChannel
+    task: Task
+    reservation: Reservation
+    callback: AssignmentCallback
+
+
+def one_of_each() -> OneOfEach:
+    here, idle, channel, queue, flow, who = (
+        workspace(), activity(), task_channel(), task_queue(), workflow(), worker(),
+    )  # fmt: skip
+    seat = worker_channel(worker_sid=who.sid, task_channel_sid=channel.sid)
+    job = task(workflow_sid=flow.sid, workflow_version=flow.configuration_version)
+    offer = reservation(job)
+    return OneOfEach(here, idle, channel, queue, flow, who, seat, job, offer, callback(offer))
+
+
 _PLACES = {
     Activity: "activities",
     TaskChannel: "task_channels",
@@ -246,3 +273,8 @@ def changes(*entities: Any) -> Changes:
         if isinstance(entity, Workflow):
             batch.configurations[entity.sid, entity.configuration_version] = entity.configuration
     return batch
+
+
+async def made(store: PostgresStore, *entities: Any, **of_workspace: Any) -> Lease:
+    """Store a new workspace with these entities in it, owned by OWNER."""
+    return await store.create_workspace(OWNER, 60.0, changes(workspace(**of_workspace), *entities))

@@ -13,15 +13,14 @@ from engine.storage.store import PostgresStore
 from tests.storage.builders import (
     NOW_MS,
     OWNER,
-    activity,
     callback,
     changes,
     event,
     finished_task,
+    made,
+    one_of_each,
     reservation,
     task,
-    task_channel,
-    task_queue,
     worker,
     worker_channel,
     workflow,
@@ -29,35 +28,24 @@ from tests.storage.builders import (
 )
 
 
-async def made(store: PostgresStore, *entities: object) -> Lease:
-    return await store.create_workspace(OWNER, 60.0, changes(workspace(), *entities))
-
-
 async def test_every_kind_is_read_back_as_it_was_written(store: PostgresStore) -> None:
-    here, who, channel, flow = workspace(), worker(), task_channel(), workflow()
-    idle, queue = activity(), task_queue()
-    seat = worker_channel(worker_sid=who.sid, task_channel_sid=channel.sid)
-    job = task(workflow_sid=flow.sid, workflow_version=1)
-    offer = reservation(job)
-    sent = callback(offer)
-    lease = await store.create_workspace(
-        OWNER, 60.0, changes(here, idle, channel, queue, flow, who, seat, job, offer, sent)
-    )
-    loaded = await store.load(here.sid)
+    one = one_of_each()
+    lease = await store.create_workspace(OWNER, 60.0, changes(*one))
+    loaded = await store.load(one.workspace.sid)
 
-    assert lease == Lease(here.sid, OWNER, 1)
+    assert lease == Lease(one.workspace.sid, OWNER, 1)
     assert loaded is not None
-    assert loaded.workspace == here
-    assert loaded.activities == [idle]
-    assert loaded.task_channels == [channel]
-    assert loaded.task_queues == [queue]
-    assert loaded.workflows == [flow]
-    assert loaded.workers == [who]
-    assert loaded.worker_channels == [seat]
-    assert loaded.tasks == [job]
-    assert loaded.reservations == [offer]
-    assert loaded.callbacks == [sent]
-    assert loaded.configurations == {(flow.sid, 1): flow.configuration}
+    assert loaded.workspace == one.workspace
+    assert loaded.activities == [one.activity]
+    assert loaded.task_channels == [one.task_channel]
+    assert loaded.task_queues == [one.task_queue]
+    assert loaded.workflows == [one.workflow]
+    assert loaded.workers == [one.worker]
+    assert loaded.worker_channels == [one.worker_channel]
+    assert loaded.tasks == [one.task]
+    assert loaded.reservations == [one.reservation]
+    assert loaded.callbacks == [one.callback]
+    assert loaded.configurations == {(one.workflow.sid, 1): one.workflow.configuration}
     assert isinstance(loaded.tasks[0].status, TaskStatus)
     assert isinstance(loaded.reservations[0].status, ReservationStatus)
 
@@ -213,19 +201,19 @@ async def test_a_removed_task_takes_reservations_and_callbacks_out_of_sight(stor
 
 
 async def test_removed_entities_are_gone(store: PostgresStore) -> None:
-    idle, channel, queue, flow, who = activity(), task_channel(), task_queue(), workflow(), worker()
-    by_worker = worker_channel(worker_sid=who.sid)
-    by_channel = worker_channel(task_channel_sid=channel.sid)
+    one = one_of_each()
+    by_worker = worker_channel(worker_sid=one.worker.sid)
+    by_channel = worker_channel(task_channel_sid=one.task_channel.sid)
     kept = worker_channel()
-    lease = await made(store, idle, channel, queue, flow, who, by_worker, by_channel, kept)
-    removed = [
-        (Kind.ACTIVITY, idle.sid),
-        (Kind.TASK_CHANNEL, channel.sid),
-        (Kind.TASK_QUEUE, queue.sid),
-        (Kind.WORKFLOW, flow.sid),
-        (Kind.WORKER, who.sid),
-    ]
-    await store.commit(lease, Changes(removed=removed))
+    removed = {
+        Kind.ACTIVITY: one.activity,
+        Kind.TASK_CHANNEL: one.task_channel,
+        Kind.TASK_QUEUE: one.task_queue,
+        Kind.WORKFLOW: one.workflow,
+        Kind.WORKER: one.worker,
+    }
+    lease = await made(store, *removed.values(), by_worker, by_channel, kept)
+    await store.commit(lease, Changes(removed=[(kind, entity.sid) for kind, entity in removed.items()]))
     loaded = await store.load(lease.workspace_sid)
 
     assert loaded is not None

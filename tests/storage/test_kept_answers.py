@@ -7,7 +7,7 @@ from engine.routing.effects import Changes, KeptAnswer
 from engine.storage.pool import Database
 from engine.storage.retention import Retention
 from engine.storage.store import PostgresStore
-from tests.storage.builders import NOW_MS, OWNER, changes, task, workspace
+from tests.storage.builders import NOW_MS, OWNER, changes, made, task
 
 DAY_MS = 86_400_000
 ACCOUNT = "AC" + "1" * 32
@@ -18,7 +18,7 @@ def kept(scope_sid: str, part: int = 0, at_ms: int = NOW_MS, answer: bytes = b"{
 
 
 async def test_an_answer_is_written_with_its_batch_and_found_while_it_is_kept(store: PostgresStore) -> None:
-    lease = await store.create_workspace(OWNER, 60.0, changes(workspace()))
+    lease = await made(store)
     sid = lease.workspace_sid
     parts = [kept(sid, 7), kept(sid, 0, answer=b"\x00[]")]
     await store.commit(lease, Changes(kept_answers=parts))
@@ -29,7 +29,7 @@ async def test_an_answer_is_written_with_its_batch_and_found_while_it_is_kept(st
 
 
 async def test_a_fenced_batch_keeps_no_answer(store: PostgresStore) -> None:
-    lease = await store.create_workspace(OWNER, 60.0, changes(workspace()))
+    lease = await made(store)
     await store.acquire(lease.workspace_sid, OWNER, 60.0)
     with pytest.raises(Fenced):
         await store.commit(lease, Changes(kept_answers=[kept(lease.workspace_sid)]))
@@ -37,7 +37,7 @@ async def test_a_fenced_batch_keeps_no_answer(store: PostgresStore) -> None:
 
 
 async def test_what_a_taken_key_came_with_is_not_written(store: PostgresStore) -> None:
-    lease = await store.create_workspace(OWNER, 60.0, changes(workspace()))
+    lease = await made(store)
     sid = lease.workspace_sid
     await store.commit(lease, Changes(kept_answers=[kept(sid)]))
     batch = changes(task())
@@ -53,7 +53,7 @@ async def test_what_a_taken_key_came_with_is_not_written(store: PostgresStore) -
 
 
 async def test_answers_go_after_their_time(store: PostgresStore, pools: Database) -> None:
-    lease = await store.create_workspace(OWNER, 60.0, changes(workspace()))
+    lease = await made(store)
     sid = lease.workspace_sid
     old = [kept(sid, part, NOW_MS - DAY_MS) for part in range(5)]
     fresh = kept(sid, 5, NOW_MS - DAY_MS + 1)

@@ -1,5 +1,8 @@
 """What the API reads: names joined in, filters, what is visible."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from engine.clock import wall_clock_ms
@@ -18,16 +21,15 @@ from engine.routing.views import (
     WorkspaceView,
 )
 from engine.storage.pool import Database
-from engine.storage.reads import PageRequest, Reads
+from engine.storage.reads import Page, PageRequest, Reads
 from engine.storage.store import PostgresStore
 from tests.storage.builders import (
     ACCOUNT,
     NOW_MS,
-    OWNER,
     activity,
-    changes,
     event,
     finished_task,
+    made,
     reservation,
     task,
     task_channel,
@@ -35,24 +37,22 @@ from tests.storage.builders import (
     worker,
     worker_channel,
     workflow,
-    workspace,
 )
 
 ALL = PageRequest(100)
 
 
-def sids(page: object) -> list[str]:
-    return [item.sid for item in page.items]  # type: ignore[attr-defined]
+async def workspace_of(store: PostgresStore, *entities: Any, **fields: Any) -> str:
+    return (await made(store, *entities, **fields)).workspace_sid
 
 
-async def made(store: PostgresStore, *entities: object, **fields: object) -> str:
-    lease = await store.create_workspace(OWNER, 60.0, changes(workspace(**fields), *entities))
-    return lease.workspace_sid
+def sids(page: Page[Any]) -> list[str]:
+    return [item.sid for item in page.items]
 
 
 async def test_a_workspace_has_the_names_of_its_activities(store: PostgresStore, reads: Reads) -> None:
     idle, gone = activity(friendly_name="Idle"), activity(friendly_name="Gone")
-    sid = await made(store, idle, gone, default_activity_sid=idle.sid, timeout_activity_sid=gone.sid)
+    sid = await workspace_of(store, idle, gone, default_activity_sid=idle.sid, timeout_activity_sid=gone.sid)
     assert await reads.workspace(ACCOUNT, sid) == WorkspaceView(
         sid, ACCOUNT, "Support", "http://events.test/", "task.created", True, TaskOrder.LIFO,
         idle.sid, "Idle", gone.sid, "Gone", NOW_MS, NOW_MS + 1,
@@ -61,8 +61,8 @@ async def test_a_workspace_has_the_names_of_its_activities(store: PostgresStore,
 
 async def test_an_account_sees_only_its_workspaces(store: PostgresStore, reads: Reads) -> None:
     other = "AC" + "b" * 32
-    mine, named = await made(store), await made(store, friendly_name="Sales")
-    theirs = await made(store, account_sid=other)
+    mine, named = await workspace_of(store), await workspace_of(store, friendly_name="Sales")
+    theirs = await workspace_of(store, account_sid=other)
     assert sids(await reads.workspaces(ACCOUNT, ALL)) == [mine, named]
     assert sids(await reads.workspaces(ACCOUNT, ALL, friendly_name="Sales")) == [named]
     assert await reads.workspace(ACCOUNT, theirs) is None
@@ -70,7 +70,7 @@ async def test_an_account_sees_only_its_workspaces(store: PostgresStore, reads: 
 
 
 async def test_a_deleted_workspace_is_not_visible(store: PostgresStore, reads: Reads) -> None:
-    lease = await store.create_workspace(OWNER, 60.0, changes(workspace()))
+    lease = await made(store)
     await store.commit(lease, Changes(removed=[(Kind.WORKSPACE, lease.workspace_sid)]))
     assert await reads.workspace(ACCOUNT, lease.workspace_sid) is None
     assert sids(await reads.workspaces(ACCOUNT, ALL)) == []
@@ -78,7 +78,7 @@ async def test_a_deleted_workspace_is_not_visible(store: PostgresStore, reads: R
 
 async def test_activities_by_name_and_availability(store: PostgresStore, reads: Reads) -> None:
     idle, lunch = activity(friendly_name="Idle"), activity(friendly_name="Lunch", available=False)
-    ws = await made(store, idle, lunch)
+    ws = await workspace_of(store, idle, lunch)
     assert await reads.activity(ws, idle.sid) == ActivityView(idle.sid, "Idle", True, NOW_MS, NOW_MS + 1)
     assert await reads.activity(ws, "WA" + "0" * 32) is None
     assert sids(await reads.activities(ws, ALL, friendly_name="Lunch")) == [lunch.sid]
@@ -89,7 +89,7 @@ async def test_activities_by_name_and_availability(store: PostgresStore, reads: 
 
 async def test_a_task_channel_by_sid_or_unique_name(store: PostgresStore, reads: Reads) -> None:
     voice = task_channel()
-    ws = await made(store, voice)
+    ws = await workspace_of(store, voice)
     view = TaskChannelView(voice.sid, "voice", "Voice", True, NOW_MS, NOW_MS + 1)
     assert await reads.task_channel(ws, voice.sid) == view
     assert await reads.task_channel(ws, "voice") == view
@@ -101,7 +101,7 @@ async def test_a_queue_has_the_names_of_its_activities(store: PostgresStore, rea
     idle = activity(friendly_name="Idle")
     queue = task_queue(friendly_name="Q", reservation_activity_sid=idle.sid)
     other = task_queue(assignment_activity_sid="WA" + "0" * 32)
-    ws = await made(store, idle, queue, other)
+    ws = await workspace_of(store, idle, queue, other)
     assert await reads.task_queue(ws, queue.sid) == TaskQueueView(
         queue.sid, "Q", "1==1", 3, TaskOrder.LIFO, idle.sid, "Idle", None, None, NOW_MS, NOW_MS + 1
     )
@@ -111,7 +111,7 @@ async def test_a_queue_has_the_names_of_its_activities(store: PostgresStore, rea
 
 async def test_workflows_by_name(store: PostgresStore, reads: Reads) -> None:
     flow, other = workflow(friendly_name="F"), workflow()
-    ws = await made(store, flow, other)
+    ws = await workspace_of(store, flow, other)
     assert await reads.workflow(ws, flow.sid) == WorkflowView(
         flow.sid, "F", '{"task_routing": {}}', "http://a.test/", "http://b.test/", 77, NOW_MS, NOW_MS + 1
     )
@@ -123,7 +123,7 @@ async def test_worker_filters(store: PostgresStore, reads: Reads) -> None:
     idle, lunch = activity(friendly_name="Idle"), activity(friendly_name="Lunch", available=False)
     ana = worker(friendly_name="Ana", activity_sid=idle.sid)
     bob = worker(friendly_name="Bob", activity_sid=lunch.sid)
-    ws = await made(store, idle, lunch, ana, bob)
+    ws = await workspace_of(store, idle, lunch, ana, bob)
     assert await reads.worker(ws, ana.sid) == WorkerView(
         ana.sid, "Ana", idle.sid, "Idle", True, '{"skills": ["é"]}', NOW_MS, NOW_MS + 1, NOW_MS + 2, 4
     )
@@ -145,7 +145,7 @@ async def test_a_worker_channel_counts_its_open_reservations(store: PostgresStor
         reservation(job, worker_sid=ana.sid, status=status)
         for status in (*ReservationStatus, ReservationStatus.ACCEPTED)
     ]
-    ws = await made(store, voice, chat, ana, seat, other, job, *offers, reservation(job))
+    ws = await workspace_of(store, voice, chat, ana, seat, other, job, *offers, reservation(job))
     view = WorkerChannelView(
         seat.sid, ana.sid, voice.sid, "voice", 5, False, 2, 4, NOW_MS, NOW_MS + 1, NOW_MS + 2
     )
@@ -160,7 +160,7 @@ async def test_a_worker_channel_counts_its_open_reservations(store: PostgresStor
 async def test_a_task_has_the_names_of_what_it_refers_to(store: PostgresStore, reads: Reads) -> None:
     voice, queue, flow = task_channel(), task_queue(friendly_name="Q"), workflow(friendly_name="F")
     job = task(task_channel_sid=voice.sid, task_queue_sid=queue.sid, workflow_sid=flow.sid)
-    ws = await made(store, voice, queue, flow, job)
+    ws = await workspace_of(store, voice, queue, flow, job)
     assert await reads.task(ws, job.sid) == TaskView(
         job.sid, TaskStatus.PENDING, job.attributes, "{}", 7, "why", 86_400, voice.sid, "voice",
         flow.sid, "F", queue.sid, "Q", None, True, NOW_MS - 5, NOW_MS + 2, NOW_MS, NOW_MS + 1, 6,
@@ -169,7 +169,7 @@ async def test_a_task_has_the_names_of_what_it_refers_to(store: PostgresStore, r
 
 async def test_a_task_outlives_its_queue_without_the_name(store: PostgresStore, reads: Reads) -> None:
     job = task()
-    ws = await made(store, job)
+    ws = await workspace_of(store, job)
     view = await reads.task(ws, job.sid)
     assert view is not None
     assert (view.task_queue_friendly_name, view.workflow_friendly_name) == (None, None)
@@ -181,10 +181,10 @@ async def test_task_filters(store: PostgresStore, reads: Reads) -> None:
     one = task(priority=1, task_queue_sid=queue.sid, status=TaskStatus.RESERVED)
     two = task(workflow_sid=flow.sid, addons='{"a": 1}')
     three = task(routing_target="WK" + "3" * 32, status=TaskStatus.ASSIGNED)
-    ws = await made(store, queue, flow, one, two, three)
+    ws = await workspace_of(store, queue, flow, one, two, three)
 
-    async def found(**filters: object) -> list[str]:
-        return sids(await reads.tasks(ws, ALL, **filters))  # type: ignore[arg-type]
+    async def found(**filters: Any) -> list[str]:
+        return sids(await reads.tasks(ws, ALL, **filters))
 
     assert await found() == [one.sid, two.sid, three.sid]
     assert await found(priority=1) == [one.sid]
@@ -210,7 +210,7 @@ async def test_a_finished_task_is_visible_for_its_time_and_its_reservations_with
 ) -> None:
     done = finished_task(wall_clock_ms())
     offer = reservation(done, status=ReservationStatus.COMPLETED)
-    ws = await made(store, done, offer)
+    ws = await workspace_of(store, done, offer)
     for reads, visible in (
         (Reads(pools, finished_task_retention_s=300), True),
         (Reads(pools, finished_task_retention_s=0), False),
@@ -229,7 +229,7 @@ async def test_a_deleted_task_and_its_reservations_are_not_visible(
     job.task_channel_sid = voice.sid
     seat = worker_channel(worker_sid=ana.sid, task_channel_sid=voice.sid)
     offer = reservation(job, worker_sid=ana.sid, status=ReservationStatus.ACCEPTED)
-    lease = await store.create_workspace(OWNER, 60.0, changes(workspace(), job, voice, ana, seat, offer))
+    lease = await made(store, job, voice, ana, seat, offer)
     ws = lease.workspace_sid
     await store.commit(lease, Changes(removed=[(Kind.TASK, job.sid)]))
     assert await reads.task(ws, job.sid) is None
@@ -247,7 +247,7 @@ async def test_reservations_by_task_and_by_worker(store: PostgresStore, reads: R
     mine = reservation(job, worker_sid=ana.sid)
     lost = reservation(job, status=ReservationStatus.RESCINDED)
     elsewhere = reservation(other, worker_sid=ana.sid, status=ReservationStatus.ACCEPTED)
-    ws = await made(store, ana, job, other, mine, lost, elsewhere)
+    ws = await workspace_of(store, ana, job, other, mine, lost, elsewhere)
     view = ReservationView(
         mine.sid, job.sid, ana.sid, "Ana", ReservationStatus.PENDING, NOW_MS, NOW_MS + 1, 2
     )
@@ -266,7 +266,7 @@ async def test_reservations_by_task_and_by_worker(store: PostgresStore, reads: R
 
 async def test_an_event_is_found_by_sid_wherever_its_day_is(store: PostgresStore, reads: Reads) -> None:
     today, old = event(1, event_date_ms=wall_clock_ms()), event(2, event_date_ms=1000)
-    ws = await made(store, today, old)
+    ws = await workspace_of(store, today, old)
     found = await reads.event(ws, today.sid)
     assert found == EventView(
         today.sid, 1, "task.created", today.event_date_ms, "Task was created", "task", "WT" + "1" * 32,
@@ -291,15 +291,16 @@ EVENT_FILTERS = {
 
 @pytest.mark.parametrize(("name", "value"), EVENT_FILTERS.items())
 async def test_event_filters(store: PostgresStore, reads: Reads, name: str, value: str) -> None:
-    wanted, other = event(1, **{name: value}), event(2)
-    ws = await made(store, wanted, other)
-    found = await reads.events(ws, ALL, start_ms=0, end_ms=NOW_MS * 2, **{name: value})  # type: ignore[arg-type]
+    chosen: Mapping[str, Any] = {name: value}
+    wanted, other = event(1, **chosen), event(2)
+    ws = await workspace_of(store, wanted, other)
+    found = await reads.events(ws, ALL, start_ms=0, end_ms=NOW_MS * 2, **chosen)
     assert sids(found) == [wanted.sid]
 
 
 async def test_events_between_two_moments_both_included(store: PostgresStore, reads: Reads) -> None:
     log = [event(n, event_date_ms=NOW_MS + n) for n in range(1, 6)]
-    ws = await made(store, *log)
+    ws = await workspace_of(store, *log)
     found = await reads.events(ws, ALL, start_ms=NOW_MS + 2, end_ms=NOW_MS + 4)
     assert sids(found) == [log[3].sid, log[2].sid, log[1].sid]
     one = await reads.events(ws, ALL, start_ms=0, end_ms=NOW_MS * 2, sid=log[0].sid)
@@ -308,8 +309,8 @@ async def test_events_between_two_moments_both_included(store: PostgresStore, re
 
 async def test_reads_keep_to_their_workspace(store: PostgresStore, reads: Reads) -> None:
     job, ana = task(), worker()
-    await made(store, job, ana, event(1))
-    elsewhere = await made(store)
+    await workspace_of(store, job, ana, event(1))
+    elsewhere = await workspace_of(store)
     assert await reads.task(elsewhere, job.sid) is None
     assert await reads.worker(elsewhere, ana.sid) is None
     assert sids(await reads.tasks(elsewhere, ALL)) == []

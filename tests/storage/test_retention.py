@@ -13,16 +13,14 @@ from tests.storage.builders import (
     NOW_MS,
     OWNER,
     activity,
-    callback,
     changes,
     event,
     finished_task,
+    made,
+    one_of_each,
     reservation,
     task,
-    task_channel,
-    task_queue,
     worker,
-    worker_channel,
     workflow,
     workspace,
 )
@@ -46,7 +44,7 @@ async def test_finished_tasks_go_after_their_time_with_their_reservations(
     old = [finished_task(NOW_MS - KEEP_MS - 1) for _ in range(5)]
     fresh, waiting = finished_task(NOW_MS - KEEP_MS), task()
     offers = [reservation(job) for job in (*old, fresh, waiting)]
-    lease = await store.create_workspace(OWNER, 60.0, changes(workspace(), *old, fresh, waiting, *offers))
+    lease = await made(store, *old, fresh, waiting, *offers)
     assert await retention.purge_finished(NOW_MS, KEEP_MS) == 5
     assert await retention.purge_finished(NOW_MS, KEEP_MS) == 0
     assert await count(pools, "tasks") == await count(pools, "reservations") == 2
@@ -56,7 +54,7 @@ async def test_finished_tasks_go_after_their_time_with_their_reservations(
 async def test_deleted_tasks_go_at_once(pools: Database, retention: Retention) -> None:
     store = PostgresStore(pools, clock=lambda: NOW_MS)
     job = task()
-    lease = await store.create_workspace(OWNER, 60.0, changes(workspace(), job, reservation(job)))
+    lease = await made(store, job, reservation(job))
     await store.commit(lease, Changes(removed=[(Kind.TASK, job.sid)]))
     assert await retention.purge_finished(NOW_MS, KEEP_MS) == 1
     assert await count(pools, "tasks") == await count(pools, "reservations") == 0
@@ -86,7 +84,7 @@ async def test_days_of_old_events_are_dropped_whole(
     ]
     strays = [event(n, event_date_ms=n) for n in range(1, 6)]
     kept = [event(10 + n, event_date_ms=(4999 + n) * DAY_MS) for n in range(3)]
-    await store.create_workspace(OWNER, 60.0, changes(workspace(), *strays, *kept))
+    await made(store, *strays, *kept)
     assert await count(pools, "events") == 8
     dropped = await retention.purge_events(day * DAY_MS + KEEP_MS + 1, KEEP_MS)
     assert dropped == [f"{table}_day_4999" for table in TABLES]
@@ -95,15 +93,9 @@ async def test_days_of_old_events_are_dropped_whole(
 
 async def test_a_deleted_workspace_goes_with_everything_in_it(pools: Database, retention: Retention) -> None:
     store = PostgresStore(pools, clock=lambda: NOW_MS)
-    kept = await store.create_workspace(OWNER, 60.0, changes(workspace(), task(), worker()))
-    job = task()
-    offer = reservation(job)
-    children = [*(activity() for _ in range(5)), task_channel(), task_queue(), workflow(), worker()]
-    lease = await store.create_workspace(
-        OWNER,
-        60.0,
-        changes(workspace(), *children, worker_channel(), job, offer, callback(offer), event(1)),
-    )
+    kept = await made(store, task(), worker())
+    more_than_a_batch = [activity() for _ in range(4)]
+    lease = await store.create_workspace(OWNER, 60.0, changes(*one_of_each(), *more_than_a_batch, event(1)))
     await store.commit(lease, Changes(removed=[(Kind.WORKSPACE, lease.workspace_sid)]))
     assert await retention.purge_deleted_workspaces(NOW_MS - 1) == 0
     assert await retention.purge_deleted_workspaces(NOW_MS) == 1

@@ -14,6 +14,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 from engine.routing import commands as c
 from engine.routing.core import WorkspaceCore
@@ -172,7 +173,7 @@ class Backlog:
                     return
 
         some = list(itertools.islice(self.state.workers.values(), 50))
-        hits = sorted(seconds(lambda w=w: scan(w.environment)) for w in some)  # type: ignore[misc]
+        hits = sorted(seconds(partial(scan, worker.environment)) for worker in some)
         return hits[len(hits) // 2], seconds(lambda: scan({"worker": {"skills": []}}))
 
 
@@ -186,7 +187,7 @@ class Explosion(Backlog):
         for number in range(count):
             attributes = json.dumps({"wanted": f"worker {number}", "customer": number})
             command = c.CreateTask(self.new_sid("WT"), attributes)
-            self.took_s.append(seconds(lambda command=command: self.do(command)))  # type: ignore[misc]
+            self.took_s.append(seconds(partial(self.do, command)))
 
 
 def explosion(tasks: int, workers: int) -> str:
