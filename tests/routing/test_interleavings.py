@@ -318,8 +318,7 @@ def test_no_cut_into_batches_breaks_a_rule(start: Callable[[], Run]) -> None:
                 run = start()
                 for number, batch in enumerate(batches):
                     run.now_ms += RESERVATION_S * 1000 if number == late else 0
-                    commands = [ACTS[act](run) for act in batch]
-                    run.batch(*(command for command in commands if not isinstance(command, int)))
+                    run.batch(*asked(run, batch))
                     run.check()
 
 
@@ -328,10 +327,15 @@ def test_how_an_order_is_cut_into_batches_decides_nothing_without_a_new_offer() 
         outcomes = set()
         for batches in cuts(order):
             run = one_task_two_offers()
-            commands = [[ACTS[act](run) for act in batch] for batch in batches]
-            carried_out = [done for batch in commands for done in run.batch(*batch)]  # type: ignore[arg-type]
+            commands = [asked(run, batch) for batch in batches]
+            carried_out = [done for batch in commands for done in run.batch(*batch)]
             outcomes.add((*carried_out, run.seen.tasks[TASK]))
         assert len(outcomes) == 1, order
+
+
+def asked(run: Run, acts: tuple[str, ...]) -> list[Command]:
+    """Return the commands of those acts that are no waits."""
+    return [what for act in acts if not isinstance(what := ACTS[act](run), int)]
 
 
 def cuts(order: tuple[str, ...]) -> Iterator[list[tuple[str, ...]]]:

@@ -133,7 +133,7 @@ class MemoryStore:
         row = here.tables[Kind.RESERVATION].get(sid) if here else None
         if here is None or row is None:
             return None
-        found = rows.RESERVATION.entities([row])[0]  # type: ignore[list-item]
+        found = _entity(rows.RESERVATION, row)
         return None if found.task_sid in here.deleted_tasks else found
 
     async def workspace_sids(self) -> list[str]:

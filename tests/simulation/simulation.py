@@ -44,6 +44,14 @@ BURSTS = (1, 3, 10, 40)
 CLOCK_STEPS_MS = (1, 500, 10_000, 3_600_000, -500, -3_000, -600_000)
 TROUBLE_S = (1.0, 8.0, 30.0, 120.0)
 TROUBLES = ("crash", "restart", "outage", "partition", "clock", "theft", "workspace")
+CREATIONS = (
+    c.CreateActivity,
+    c.CreateTask,
+    c.CreateTaskChannel,
+    c.CreateTaskQueue,
+    c.CreateWorker,
+    c.CreateWorkflow,
+)
 SENDING_MS = 10_000
 """How long a callback may take from its commit, or from the loading of its workspace, to its receiver."""
 _BY_THE_MINUTE = ("class ", "waits where", "deadline TIME_OF_DAY")
@@ -199,9 +207,9 @@ class Simulation:
             if outcome != "unknown":
                 return
             await asyncio.sleep(self._random.random() * 2)
-            if type(command).__name__.startswith("Create"):
+            if isinstance(command, CREATIONS):
                 # The API mints the SID: a repeated creation is another one.
-                command = replace(command, sid=self._mint(command.sid[:2]))  # type: ignore[union-attr,call-arg]
+                command = replace(command, sid=self._mint(command.sid[:2]))
             elif self._random.random() < 0.5:
                 return
 

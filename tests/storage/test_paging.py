@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from engine.ownership import Lease
 from engine.routing.effects import Changes, Kind
 from engine.routing.entities import TaskStatus
 from engine.routing.views import TaskView
@@ -14,14 +13,13 @@ from engine.storage.reads import BadCursor, Page, PageRequest, Reads
 from engine.storage.store import PostgresStore
 from tests.storage.builders import (
     NOW_MS,
-    OWNER,
     activity,
     changes,
     event,
+    made,
     task,
     task_queue,
     worker,
-    workspace,
 )
 
 List = Callable[[PageRequest], Awaitable[Page[Any]]]
@@ -45,10 +43,6 @@ async def backwards(listing: List, size: int, before: str) -> list[list[str]]:
         pages.append([item.sid for item in page.items])
         cursor = page.previous
     return pages
-
-
-async def made(store: PostgresStore, *entities: object) -> Lease:
-    return await store.create_workspace(OWNER, 60.0, changes(workspace(), *entities))
 
 
 async def test_pages_cover_the_list_in_order_of_creation(store: PostgresStore, reads: Reads) -> None:
@@ -203,9 +197,10 @@ async def test_a_garbled_cursor_of_an_ordering_is_refused(
 
 
 async def test_an_unknown_ordering_is_refused(store: PostgresStore, reads: Reads) -> None:
-    for listing in (reads.tasks, reads.workers, reads.task_queues):
+    listings: list[Callable[..., Awaitable[Page[Any]]]] = [reads.tasks, reads.workers, reads.task_queues]
+    for listing in listings:
         with pytest.raises(ValueError, match="colour"):
-            await listing("WS" + "0" * 32, PageRequest(5), ordering=[("colour", True)])  # type: ignore[operator]
+            await listing("WS" + "0" * 32, PageRequest(5), ordering=[("colour", True)])
 
 
 @pytest.mark.parametrize("down", [False, True])

@@ -34,6 +34,7 @@ class Centre:
         self.worker = self.api.workers.create(
             friendly_name="ada", attributes='{"team": "b"}', activity_sid=self.activities["Available"]
         )
+        self.waiting: list[Any] = []
 
     def task(self, **options: Any) -> Any:
         return self.api.tasks.create(workflow_sid=self.workflow.sid, **options)
@@ -61,12 +62,12 @@ def busy(centre: Centre) -> Centre:
     centre.accept(held)
     gone = centre.task()
     centre.api.tasks(gone.sid).update(assignment_status="canceled", reason="gone")
-    centre.waiting = [centre.task(), centre.task(priority=7)]  # type: ignore[attr-defined]
+    centre.waiting = [centre.task(), centre.task(priority=7)]
     return centre
 
 
 def test_the_present_of_a_workspace_a_queue_and_a_workflow(busy: Centre) -> None:
-    oldest = busy.waiting[0].sid  # type: ignore[attr-defined]
+    oldest = busy.waiting[0].sid
     now = busy.api.real_time_statistics().fetch()
     assert now.tasks_by_status == STATUSES | {"pending": 2, "assigned": 1}
     assert now.tasks_by_priority == {"0": 2, "7": 1}
