@@ -37,6 +37,22 @@ class KeyTaken(PointsmanError):
     """Another node carried out a request with the same idempotency key; nothing was written."""
 
 
+class InstructionUnderWay(PointsmanError):
+    """The voice gateway is carrying out another instruction for the reservation; nothing was sent."""
+
+
+class VoiceGatewayFailed(PointsmanError):
+    """The voice gateway did not answer as agreed: what became of the instruction is unknown.
+
+    `code` is the alert's (contract §11.2), `late` tells that it did not answer in time.
+    """
+
+    def __init__(self, message: str, code: int, *, late: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.late = late
+
+
 class WorkspaceNotFound(PointsmanError):
     """There is no such workspace in this account."""
 

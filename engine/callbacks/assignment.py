@@ -19,16 +19,23 @@ from dataclasses import dataclass, field
 from engine import metrics
 from engine.callback_urls import origin_of, public_form
 from engine.callbacks import failures
-from engine.callbacks.assignment_answer import Alert, Instruction, read_answer
+from engine.callbacks.assignment_answer import Instruction, read_answer
+from engine.callbacks.assignment_voice import Alert, follow
 from engine.callbacks.background import Background
 from engine.callbacks.backoff import backoff_s
 from engine.callbacks.client import CallbackClient
 from engine.callbacks.failures import CallbackFailure
 from engine.callbacks.limits import CallbackLimits
 from engine.callbacks.lines import Lines
+from engine.callbacks.voice_gateway import VoiceGateway
 from engine.errors import PointsmanError, WorkspaceNotFound
 from engine.logs import get_logger
-from engine.routing.commands import AssignmentCallbackFailed, AssignmentInstructed, Command
+from engine.routing.commands import (
+    AssignmentCallbackFailed,
+    AssignmentInstructed,
+    Command,
+    PrepareInstruction,
+)
 from engine.routing.effects import AssignmentCallback
 from engine.routing.errors import Refused, RoutingError
 
@@ -78,6 +85,7 @@ class AssignmentCallbacks:
         limits: time, numbers and sizes.
         submit: gives a command to a workspace; the errors of `RoutingService.submit_internal`.
         random: numbers in [0, 1) for the jitter.
+        voice: carries out voice instructions, if there is a gateway.
     """
 
     def __init__(
@@ -86,12 +94,14 @@ class AssignmentCallbacks:
         limits: CallbackLimits,
         submit: Submit,
         random: Callable[[], float],
+        voice: VoiceGateway | None = None,
     ) -> None:
         self._client: CallbackClient | None = None
         self._background = background
         self._limits = limits
         self._submit = submit
         self._random = random
+        self._voice = voice
         self._open: dict[str, _Open] = {}
         self._lines: Lines[_Open] = Lines(limits.concurrent_max, limits.concurrent_per_host_max)
         self._outcomes = 0
@@ -197,7 +207,7 @@ class AssignmentCallbacks:
         timeout_s = self._limits.assignment_timeout_s
         try:
             answer = await client.post(entry.url, fields, entry.account_sid, timeout_s, body_matters=True)
-            return read_answer(answer)
+            return read_answer(answer, voice=self._voice is not None)
         except CallbackFailure as failure:
             return failure
 
@@ -223,35 +233,58 @@ class AssignmentCallbacks:
     async def _report(self, entry: _Open, command: Command) -> None:
         self._outcomes += 1
         try:
-            await self._offer(entry, command)
+            if isinstance(command, PrepareInstruction):
+                await self._follow(entry, command)
+            else:
+                await self._offer(entry, command)
+        except WorkspaceNotFound:
+            return
+        except PointsmanError as error:
+            _log.error("callback.outcome_lost", **entry.log_fields(), reason=str(error))
         finally:
             self._outcomes -= 1
             self._pump()
 
+    async def _follow(self, entry: _Open, command: PrepareInstruction) -> None:
+        assert self._voice is not None
+
+        async def insist(step: Command) -> object:
+            return await self._insist(entry, step)
+
+        def alert(told: Alert) -> None:
+            _alert(entry, told)
+
+        await follow(self._voice, entry.account_sid, command, insist, alert)
+
     async def _offer(self, entry: _Open, command: Command) -> None:
-        """Give the outcome to the workspace, again and again while it cannot take it."""
+        """Give the outcome to the workspace; a rejection whose activity it refuses goes without a move."""
+        try:
+            await self._insist(entry, command)
+        except RoutingError as refusal:
+            command_without_move = _without_move(command, refusal)
+            if command_without_move is None:
+                _log.debug("callback.outcome_refused", **entry.log_fields(), reason=refusal.message)
+                return
+            _alert(entry, Alert(failures.REJECT_ACTIVITY, refusal.message))
+            await self._offer(entry, command_without_move)
+
+    async def _insist(self, entry: _Open, command: Command) -> object:
+        """Give a command to the workspace, again and again while it cannot take it.
+
+        Raises RoutingError, WorkspaceNotFound, or the last PointsmanError when it takes too long.
+        """
         clock = asyncio.get_running_loop().time
         until_s = clock() + self._limits.outcome_retry_s
         pauses = backoff_s(self._limits.backoff_first_s, self._limits.backoff_max_s, self._random)
         while True:
             try:
-                await self._submit(entry.workspace_sid, command)
+                return await self._submit(entry.workspace_sid, command)
             except WorkspaceNotFound:
-                return
-            except RoutingError as refusal:
-                command_without_move = _without_move(command, refusal)
-                if command_without_move is None:
-                    _log.debug("callback.outcome_refused", **entry.log_fields(), reason=refusal.message)
-                    return
-                _alert(entry, Alert(failures.REJECT_ACTIVITY, refusal.message))
-                command = command_without_move
-            except PointsmanError as error:
+                raise
+            except PointsmanError:
                 if clock() >= until_s:
-                    _log.error("callback.outcome_lost", **entry.log_fields(), reason=str(error))
-                    return
+                    raise
                 await asyncio.sleep(next(pauses))
-            else:
-                return
 
 
 def _delivered(entry: _Open, instruction: Instruction, duration_ms: int) -> Command:
@@ -261,6 +294,8 @@ def _delivered(entry: _Open, instruction: Instruction, duration_ms: int) -> Comm
     )
     if instruction.alert is not None:
         _alert(entry, instruction.alert)
+    if instruction.voice is not None:
+        return PrepareInstruction(entry.reservation_sid, instruction.voice)
     return AssignmentInstructed(entry.reservation_sid, instruction.name, instruction.activity_sid)
 
 

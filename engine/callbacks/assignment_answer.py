@@ -12,33 +12,37 @@ from typing import Any
 import orjson
 
 from engine.callbacks import failures
+from engine.callbacks.assignment_voice import Alert, read_voice_instruction
 from engine.callbacks.client import Answer
 from engine.callbacks.failures import CallbackFailure
+from engine.routing.voice import CALL, CONFERENCE, DEQUEUE, REDIRECT, VoiceInstruction
+from engine.routing.voice_fields import InstructionRefused
 from engine.sids import is_sid
 
-_VOICE_INSTRUCTIONS = frozenset({"dequeue", "call", "redirect", "conference"})
+_VOICE_INSTRUCTIONS = frozenset({DEQUEUE, CALL, REDIRECT, CONFERENCE})
+"""Those that a callback may give: supervising is for the API (behaviour §8)."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(slots=True, frozen=True)
-class Alert:
-    """Something for the operator: a code of the error dictionary and one line."""
-
-    code: int
-    reason: str
-
-
-@dataclass(slots=True, frozen=True)
 class Instruction:
-    """What to do with the reservation: "accept", "reject", or None to leave it pending."""
+    """What to do with the reservation: "accept", "reject", or None to leave it pending.
+
+    With `voice`, `name` is that instruction's, for the voice gateway.
+    """
 
     name: str | None = None
     activity_sid: str | None = None
     alert: Alert | None = None
+    voice: VoiceInstruction | None = None
 
 
-def read_answer(answer: Answer) -> Instruction:
+def read_answer(answer: Answer, *, voice: bool = False) -> Instruction:
     """Interpret a 2xx answer.
+
+    Args:
+        answer: of an assignment callback.
+        voice: whether there is a voice gateway.
 
     Raises:
         CallbackFailure: 40000 or 40001: the answer is to be ignored and the fallback URL called.
@@ -56,10 +60,10 @@ def read_answer(answer: Answer) -> Instruction:
         raise CallbackFailure(failures.NOT_JSON, "the body is not JSON", answer.status) from error
     if parsed == {}:
         return Instruction()
-    return _instruction(parsed)
+    return _instruction(parsed, voice)
 
 
-def _instruction(parsed: Any) -> Instruction:
+def _instruction(parsed: Any, voice: bool) -> Instruction:
     name = parsed.get("instruction") if isinstance(parsed, dict) else None
     if name is None or name == "":
         return _pending(failures.NO_INSTRUCTION, "the answer has no instruction")
@@ -67,8 +71,17 @@ def _instruction(parsed: Any) -> Instruction:
     if read is not None:
         return read(parsed)
     if isinstance(name, str) and name in _VOICE_INSTRUCTIONS:
-        return _pending(failures.INVALID_INSTRUCTION, f"{name}: no voice gateway is configured")
+        return _voice(name, parsed, voice)
     return _pending(failures.INVALID_INSTRUCTION, f"unknown instruction {str(name)[:80]!r}")
+
+
+def _voice(name: str, parsed: dict[str, Any], configured: bool) -> Instruction:
+    if not configured:
+        return _pending(failures.INVALID_INSTRUCTION, f"{name}: no voice gateway is configured")
+    try:
+        return Instruction(name, voice=read_voice_instruction(name, parsed))
+    except InstructionRefused as refusal:
+        return _pending(refusal.alert, f"{name}: {refusal.message}")
 
 
 def _accept(_parsed: dict[str, Any]) -> Instruction:

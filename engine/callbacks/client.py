@@ -7,7 +7,7 @@ environment and compressed answers are not wanted. How many go out at a time is 
 import asyncio
 import base64
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +26,8 @@ from engine.callbacks.url_policy import AddressRefused, GuardedResolver, PooledR
 USER_AGENT = f"pointsman/{__version__}"
 
 TokenOf = Callable[[str], str | None]
+Fields = Mapping[str, str] | Sequence[tuple[str, str]]
+"""Decoded form fields in the order they are sent; pairs where a name repeats."""
 
 _FORM = URL("http://form/")
 """Its query encodes forms: ten times faster than urllib, which would cost a fifth of a callback's time."""
@@ -93,7 +95,7 @@ class CallbackClient:
         await self._resolver.close()
 
     async def post(
-        self, url: str, fields: Mapping[str, str], account_sid: str, timeout_s: float, *, body_matters: bool
+        self, url: str, fields: Fields, account_sid: str, timeout_s: float, *, body_matters: bool
     ) -> Answer:
         """POST a signed form and read the answer.
 
@@ -167,7 +169,7 @@ class CallbackClient:
             async with asyncio.timeout_at(deadline_s):
                 body = await self._read(response)
         except TimeoutError:
-            flaw = CallbackFailure(failures.RETRIEVAL, "the answer was not complete in time")
+            flaw = CallbackFailure(failures.RETRIEVAL, "the answer was not complete in time", late=True)
         except CallbackFailure as failure:
             flaw = failure
         except (aiohttp.ClientError, OSError) as error:
@@ -188,16 +190,17 @@ class CallbackClient:
         return bytes(received)
 
 
-def form_body(fields: Mapping[str, str]) -> bytes:
+def form_body(fields: Fields) -> bytes:
     """Encode form fields as `application/x-www-form-urlencoded`, in their order."""
     return _FORM.with_query(fields).raw_query_string.encode("ascii")
 
 
-def _headers(target: CallbackUrl, fields: Mapping[str, str], token: str) -> dict[str, str]:
+def _headers(target: CallbackUrl, fields: Fields, token: str) -> dict[str, str]:
+    pairs = fields.items() if isinstance(fields, Mapping) else fields
     headers = {
         "Host": target.netloc,
         "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
-        signature.HEADER: signature.sign(token, target.text, fields.items()),
+        signature.HEADER: signature.sign(token, target.text, pairs),
     }
     if target.user is not None:
         credentials = f"{target.user}:{target.password}".encode()
@@ -216,8 +219,8 @@ def _require_success(response: aiohttp.ClientResponse) -> None:
 
 def _too_late(wire: _Wire) -> CallbackFailure:
     if wire.connected:
-        return CallbackFailure(failures.RETRIEVAL, "no answer in time")
-    return CallbackFailure(failures.CONNECTION, "no connection in time")
+        return CallbackFailure(failures.RETRIEVAL, "no answer in time", late=True)
+    return CallbackFailure(failures.CONNECTION, "no connection in time", late=True)
 
 
 def _tracing() -> aiohttp.TraceConfig:

@@ -16,6 +16,7 @@ from engine.callbacks.background import Background
 from engine.callbacks.client import CallbackClient, TokenOf
 from engine.callbacks.event_callback import EventCallbacks
 from engine.callbacks.limits import CallbackLimits
+from engine.callbacks.voice_gateway import VoiceGateway
 from engine.routing.effects import AssignmentCallback, Changes, Kind
 from engine.routing.entities import Workspace
 
@@ -31,6 +32,7 @@ class CallbackDispatcher:
         random: returns numbers in [0, 1), for the jitter between such offers.
         resolver: finds the addresses of host names; default: the operating system's resolver.
         tls: whom https receivers are trusted by; default: the system's certificates.
+        voice: carries out the voice instructions that callbacks answer, if there is a gateway.
     """
 
     def __init__(
@@ -42,13 +44,14 @@ class CallbackDispatcher:
         random: Callable[[], float] = randomness.random,
         resolver: AbstractResolver | None = None,
         tls: ssl.SSLContext | None = None,
+        voice: VoiceGateway | None = None,
     ) -> None:
         self._limits = limits
         self._token_of = token_of
         self._resolver = resolver
         self._tls = tls
         self._background = Background()
-        self._assignments = AssignmentCallbacks(self._background, limits, submit, random)
+        self._assignments = AssignmentCallbacks(self._background, limits, submit, random, voice)
         self._events = EventCallbacks(self._background, limits)
         self._client: CallbackClient | None = None
         self._stopping = False

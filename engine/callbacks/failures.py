@@ -27,11 +27,15 @@ _NAME_MISMATCHES = frozenset({62, 64})
 
 @dataclass(slots=True, eq=False)
 class CallbackFailure(Exception):
-    """An attempt that failed: the alert code, one line for people, and the HTTP status if there was one."""
+    """An attempt that failed: the alert code, one line for people, and the HTTP status if there was one.
+
+    `late` tells that the time was up.
+    """
 
     code: int
     reason: str
     status: int | None = None
+    late: bool = False
 
     def __str__(self) -> str:
         return f"{self.code} {self.reason}"

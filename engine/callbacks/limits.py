@@ -4,6 +4,22 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True, frozen=True)
+class VoiceGatewayLimits:
+    """Where voice instructions go, and what bounds them."""
+
+    url: str = ""
+    """Receives the instructions; empty is no gateway."""
+    timeout_s: float = 15.0
+    """How long an instruction may take, from the wait for a free slot to the last byte of the answer."""
+    concurrent_max: int = 200
+    """Most instructions under way."""
+    response_bytes_max: int = 65_536
+    """Largest answer that is read."""
+    allow_private: bool = True
+    """Whether the gateway may have a private or loopback address."""
+
+
+@dataclass(slots=True, frozen=True)
 class CallbackLimits:
     """What bounds callbacks in time, number and size. The dispatcher takes one of these."""
 

@@ -12,6 +12,7 @@ from enum import Enum
 
 from engine.routing.entities import ReservationStatus, Task, TaskOrder, TaskStatus
 from engine.routing.statistics_views import Scope
+from engine.routing.voice import Verdict, VoiceInstruction
 
 
 class Unset(Enum):
@@ -303,11 +304,41 @@ class UpdateReservation:
 
 
 @dataclass(slots=True, frozen=True)
+class PrepareInstruction:
+    """→ VoiceOrderView: what the voice gateway is to be told. Changes nothing.
+
+    Refused unless the reservation is pending (accepted, to be supervised) and task and worker have what the
+    instruction needs. At most one of task_sid and worker_sid is the route it was addressed by.
+    """
+
+    sid: str
+    instruction: VoiceInstruction
+    task_sid: str | None = None
+    worker_sid: str | None = None
+    if_match: int | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class ConcludeInstruction:
+    """→ ReservationView. What the voice gateway made of an instruction to a pending reservation.
+
+    Carried out: an instruction that accepts does so now, and the SIDs of the call go into the task's
+    attributes. Failed: an instruction that would have accepted cancels the reservation (behaviour §3).
+    Refused when the reservation is over by now. `settles_callback`: an assignment callback gave it.
+    """
+
+    sid: str
+    instruction: VoiceInstruction
+    verdict: Verdict
+    settles_callback: bool = False
+
+
+@dataclass(slots=True, frozen=True)
 class AssignmentInstructed:
     """→ None. The assignment callback's answer, or its absence: `instruction` None leaves it pending.
 
-    `instruction` is "accept" or "reject" here; others are the voice gateway's. A reservation that is no
-    longer pending makes this a no-op: the answer came too late.
+    `instruction` is "accept" or "reject". A reservation that is no longer pending makes this a no-op: the
+    answer came too late. Voice instructions are concluded by `ConcludeInstruction`.
     """
 
     reservation_sid: str
@@ -349,6 +380,8 @@ Command = (
     | ExplainTask
     | ReadRealTime
     | UpdateReservation
+    | PrepareInstruction
+    | ConcludeInstruction
     | AssignmentInstructed
     | AssignmentCallbackFailed
 )

@@ -18,6 +18,7 @@ from engine.routing import (
     on_configuration,
     on_reservations,
     on_tasks,
+    on_voice,
     on_workers,
     read_statistics,
 )
@@ -63,6 +64,8 @@ _HANDLERS: dict[type, Handler] = {
     c.ExplainTask: explain.explain_task,
     c.ReadRealTime: read_statistics.read_real_time,
     c.UpdateReservation: on_reservations.update_reservation,
+    c.PrepareInstruction: on_voice.prepare_instruction,
+    c.ConcludeInstruction: on_voice.conclude_instruction,
     c.AssignmentInstructed: on_reservations.follow_instruction,
     c.AssignmentCallbackFailed: on_reservations.fail_callback,
 }

@@ -14,6 +14,8 @@ in these tables does not happen (behaviour §2, §3).
 
 from engine.routing.entities import Reservation, ReservationStatus, Task, TaskStatus
 from engine.routing.errors import Gone, Refused, RoutingError
+from engine.routing.voice import NOT_PENDING, SUPERVISE
+from engine.routing.voice_fields import InstructionRefused
 
 T = TaskStatus
 R = ReservationStatus
@@ -72,6 +74,17 @@ def finished_reservation_refusal(reservation: Reservation, wanted: ReservationSt
         f"and cannot be updated to [{wanted}]"
     )
     return Gone(message) if reservation.status is R.RESCINDED else Refused(message)
+
+
+def instruction_refusal(reservation: Reservation, instruction: str) -> InstructionRefused:
+    """Build the refusal of a voice instruction to a reservation in the wrong state (behaviour §3)."""
+    needed = "n Accepted" if instruction == SUPERVISE else " Pending"
+    return InstructionRefused(
+        f"Unable to execute {instruction.capitalize()} instruction. "
+        f"Reservation {reservation.sid} is not currently in a{needed} state. "
+        f"Its status is {reservation.status}.",
+        NOT_PENDING[instruction],
+    )
 
 
 def move_task(task: Task, status: TaskStatus, now_ms: int) -> None:

@@ -8,6 +8,7 @@ changes a view; views are not declared frozen because that makes a task's 4 µs 
 from dataclasses import dataclass
 
 from engine.routing.entities import ReservationStatus, TaskOrder, TaskStatus
+from engine.routing.voice import VoiceOrder
 
 
 @dataclass(slots=True)
@@ -160,6 +161,14 @@ class ReservationView:
     date_created_ms: int
     date_updated_ms: int
     version: int
+
+
+@dataclass(slots=True)
+class VoiceOrderView:
+    """What the voice gateway is to be told, and the reservation as it is."""
+
+    order: VoiceOrder
+    reservation: ReservationView
 
 
 @dataclass(slots=True)

@@ -1,11 +1,13 @@
 """What the runtime needs of the outside world, as Protocols: storage and callbacks implement them."""
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from engine.ownership import Lease
 from engine.routing.effects import AssignmentCallback, Changes, KeptAnswer
 from engine.routing.entities import Reservation, Task, Workspace
 from engine.routing.rows import WorkspaceRows
+from engine.routing.voice import Verdict, VoiceOrder
 
 
 class Store(Protocol):
@@ -60,3 +62,17 @@ class Publisher(Protocol):
 
     def recovered(self, workspace: Workspace, callbacks: list[AssignmentCallback]) -> None:
         """A workspace was loaded: these callbacks may or may not have been sent before."""
+
+
+class VoiceGateway(Protocol):
+    """Who carries out voice instructions. An instruction has its reservation's turn from before its order is
+    made until its outcome is committed."""
+
+    def turn(self, reservation_sid: str) -> AbstractContextManager[None]:
+        """Hold the only turn of a reservation. Raises InstructionUnderWay when another has it."""
+
+    async def ask(self, account_sid: str, order: VoiceOrder) -> Verdict:
+        """Have an order carried out, within the gateway's time and the reservation's.
+
+        Raises VoiceGatewayFailed: nobody knows what became of it; the same order may be given again.
+        """

@@ -2,19 +2,27 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from engine import metrics
 from engine.clock import Clock, wall_clock_ms
 from engine.errors import KeyReused, KeyTaken, StoreUnavailable, Unavailable, WorkspaceNotFound
-from engine.routing.commands import AdoptFinishedTask, Command, DeleteTask, UpdateReservation, UpdateTask
+from engine.routing.commands import (
+    AdoptFinishedTask,
+    Command,
+    ConcludeInstruction,
+    DeleteTask,
+    PrepareInstruction,
+    UpdateReservation,
+    UpdateTask,
+)
 from engine.routing.core import WorkspaceCore
 from engine.routing.entities import Reservation, TaskOrder
 from engine.routing.errors import NotFound, VersionMismatch
 from engine.routing.limits import RoutingLimits
-from engine.routing.states import OPEN_RESERVATION, finished_reservation_refusal
+from engine.routing.states import OPEN_RESERVATION, finished_reservation_refusal, instruction_refusal
 from engine.routing.views import WorkspaceView
 from engine.runtime.lease import LeaseKeeper
 from engine.runtime.limits import RuntimeLimits
@@ -27,6 +35,8 @@ from engine.runtime.routing_log import log_committed
 from engine.runtime.workspace_loop import WorkspaceLoop
 from engine.runtime.workspaces import Workspaces
 from engine.sids import SidFactory, time_ordered_sids
+
+_OfReservation = UpdateReservation | PrepareInstruction | ConcludeInstruction
 
 
 class RoutingService:
@@ -171,6 +181,24 @@ class RoutingService:
             known = await self._known(once)
             if not known:
                 await self.submit(account_sid, workspace_sid, command, once)
+            return (known or once.answers)[0]
+
+    async def submit_prepared_once(
+        self,
+        account_sid: str,
+        workspace_sid: str,
+        prepare: Callable[[], Awaitable[Command]],
+        once: Once,
+    ) -> bytes:
+        """As `submit_once`, for a command that has to be worked for: a repetition does not call `prepare`.
+
+        Raises as `submit_once`, and what `prepare` raises.
+        """
+        async with self._turn(once):
+            self._loop_of(account_sid, workspace_sid).check_serving()
+            known = await self._known(once)
+            if not known:
+                await self.submit(account_sid, workspace_sid, await prepare(), once)
             return (known or once.answers)[0]
 
     async def submit_all_once(
@@ -323,7 +351,7 @@ class RoutingService:
     ) -> Any:
         """Answer a command whose target is not live any more, from the rows of finished ones."""
         try:
-            if isinstance(command, UpdateReservation):
+            if isinstance(command, _OfReservation):
                 raise await self._reservation_refusal(loop.workspace_sid, command, missing)
             if isinstance(command, UpdateTask | DeleteTask) and missing.kind == "Task":
                 return await self._on_finished_task(loop, command, missing, once)
@@ -344,7 +372,10 @@ class RoutingService:
         return await self._answer(loop, AdoptFinishedTask(task), command, once=once)
 
     async def _reservation_refusal(
-        self, workspace_sid: str, command: UpdateReservation, missing: NotFound
+        self,
+        workspace_sid: str,
+        command: _OfReservation,
+        missing: NotFound,
     ) -> Exception:
         reservation = await self._store.reservation(workspace_sid, command.sid)
         if reservation is None or reservation.status in OPEN_RESERVATION:
@@ -353,12 +384,14 @@ class RoutingService:
             return NotFound("Reservation", command.sid)
         if not await self._task_visible(workspace_sid, reservation.task_sid):
             return missing
-        if command.if_match not in {None, reservation.version}:
+        if_match = None if isinstance(command, ConcludeInstruction) else command.if_match
+        if if_match not in {None, reservation.version}:
             return VersionMismatch(
-                f"Reservation {reservation.sid} has version {reservation.version}, "
-                f"If-Match names {command.if_match}"
+                f"Reservation {reservation.sid} has version {reservation.version}, If-Match names {if_match}"
             )
-        return finished_reservation_refusal(reservation, command.status)
+        if isinstance(command, UpdateReservation):
+            return finished_reservation_refusal(reservation, command.status)
+        return instruction_refusal(reservation, command.instruction.name)
 
     async def _task_visible(self, workspace_sid: str, task_sid: str) -> bool:
         """Tell whether the task of an existing reservation row can be seen; only old finished ones cannot."""
@@ -371,7 +404,9 @@ class RoutingService:
         return self._clock() - self._limits.finished_task_retention_s * 1000
 
 
-def _addressed_by_its_route(command: UpdateReservation, reservation: Reservation) -> bool:
+def _addressed_by_its_route(command: _OfReservation, reservation: Reservation) -> bool:
+    if isinstance(command, ConcludeInstruction):
+        return True
     if command.task_sid is not None:
         return command.task_sid == reservation.task_sid
     return command.worker_sid == reservation.worker_sid

@@ -7,7 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 from engine.routing import loading
-from engine.routing.commands import Command, ExplainTask, ReadRealTime
+from engine.routing.commands import Command, ExplainTask, PrepareInstruction, ReadRealTime
 from engine.routing.core import WorkspaceCore
 from engine.routing.errors import RoutingError
 from engine.runtime import loader, service
@@ -30,7 +30,7 @@ class WatchedCore(WorkspaceCore):
         except RoutingError:
             self._compare(before, command)
             raise
-        if isinstance(command, ExplainTask | ReadRealTime):
+        if isinstance(command, ExplainTask | PrepareInstruction | ReadRealTime):
             self._compare(before, command)
         return answer
 
