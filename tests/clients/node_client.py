@@ -1,0 +1,70 @@
+"""The official Node client as pinned in `node/`: where it is installed, and how its tests are run.
+
+It is installed once per lock file, into the user's cache directory; nothing is written to the source tree.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import DaemonProcess
+
+FILES = Path(__file__).parent / "node"
+PINNED = ("package.json", "package-lock.json")
+INSTALL_TIMEOUT_S = 300
+RUN_TIMEOUT_S = 120
+
+
+def node_modules() -> Path:
+    """Return the directory of installed packages, installing them when there is none.
+
+    Skips the test when this machine has no Node. With Node, an installation that fails is a failure.
+    """
+    missing = [tool for tool in ("node", "npm") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"the Node client is not tested: there is no {' and no '.join(missing)} on this machine")
+    pinned = b"".join((FILES / name).read_bytes() for name in PINNED)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pointsman-tests"
+    home = cache / f"node-{hashlib.sha256(pinned).hexdigest()[:16]}"
+    if not (home / "node_modules").is_dir():
+        _install(home)
+    return home / "node_modules"
+
+
+def _install(home: Path) -> None:
+    """Install beside the place and move it there, so that what is there is always complete."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.parent) as scratch:
+        fresh = Path(scratch) / home.name
+        fresh.mkdir()
+        for name in PINNED:
+            shutil.copy(FILES / name, fresh)
+        command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+        done = subprocess.run(command, cwd=fresh, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S)
+        assert done.returncode == 0, f"npm ci failed\n{done.stdout}\n{done.stderr}"
+        shutil.rmtree(home, ignore_errors=True)
+        fresh.rename(home)
+
+
+def run_node(modules: Path, daemon: DaemonProcess, *arguments: str, cwd: Path = FILES) -> str:
+    """Run node with the packages and a daemon in its environment; returns its output, fails with it."""
+    environment = {
+        **os.environ,
+        "NODE_PATH": str(modules),
+        "TASKROUTER_URL": daemon.url,
+        "ACCOUNT_SID": daemon.account_sid,
+        "AUTH_TOKEN": daemon.auth_token,
+        "NO_COLOR": "1",
+    }
+    for name in ("TWILIO_EDGE", "TWILIO_REGION"):
+        environment.pop(name, None)
+    done = subprocess.run(
+        ["node", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=RUN_TIMEOUT_S
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
