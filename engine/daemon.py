@@ -29,7 +29,8 @@ from engine.api.call import ApiLimits
 from engine.api.middleware import GATE
 from engine.api.rate_limit import RateLimits
 from engine.callbacks.dispatcher import CallbackDispatcher
-from engine.callbacks.limits import CallbackLimits
+from engine.callbacks.limits import CallbackLimits, VoiceGatewayLimits
+from engine.callbacks.voice_gateway import VoiceGateway
 from engine.clock import wall_clock_ms
 from engine.credentials import CREDENTIALS_FILE, Credentials, cipher_of, ensure_credentials
 from engine.database_start import embedded, migrate_patiently, open_pools
@@ -105,10 +106,11 @@ class Daemon:
         accounts = Accounts(database)
         self.credentials = await ensure_credentials(settings, accounts)
         keyring = await self._start_keyring(database, accounts)
-        service = await self._start_routing(database, keyring)
+        voice = await self._start_voice_gateway(keyring)
+        service = await self._start_routing(database, keyring, voice)
         self._start_housekeeping(database)
         reads = Reads(database, finished_task_retention_s=settings.routing.finished_task_retention_s)
-        await self._listen(service, reads, keyring)
+        await self._listen(service, reads, keyring, voice)
         log.info(
             "server.listening",
             host=settings.server.host,
@@ -136,7 +138,18 @@ class Daemon:
         self._stack.push_async_callback(keyring.stop)
         return keyring
 
-    async def _start_routing(self, database: Database, keyring: Keyring) -> RoutingService:
+    async def _start_voice_gateway(self, keyring: Keyring) -> VoiceGateway | None:
+        settings = self.settings.voice_gateway
+        if not settings.url:
+            return None
+        gateway = VoiceGateway(_picked(VoiceGatewayLimits, settings), keyring.token_of)
+        await gateway.start()
+        self._stack.push_async_callback(gateway.stop)
+        return gateway
+
+    async def _start_routing(
+        self, database: Database, keyring: Keyring, voice: VoiceGateway | None
+    ) -> RoutingService:
         settings = self.settings
         node = self._stack.enter_context(NodeName(settings.database.data_dir))
         store = PostgresStore(database)
@@ -144,7 +157,8 @@ class Daemon:
         async def submit(workspace_sid: str, command: Command) -> Any:
             return await service.submit_internal(workspace_sid, command)
 
-        dispatcher = CallbackDispatcher(_picked(CallbackLimits, settings.callbacks), keyring.token_of, submit)
+        limits = _picked(CallbackLimits, settings.callbacks)
+        dispatcher = CallbackDispatcher(limits, keyring.token_of, submit, voice=voice)
         service = RoutingService(
             store,
             store,
@@ -168,7 +182,9 @@ class Daemon:
         housekeeping.start()
         self._stack.push_async_callback(housekeeping.stop)
 
-    async def _listen(self, service: RoutingService, reads: Reads, keyring: Keyring) -> None:
+    async def _listen(
+        self, service: RoutingService, reads: Reads, keyring: Keyring, voice: VoiceGateway | None
+    ) -> None:
         server = self.settings.server
         app = build_app(
             service=service,
@@ -178,6 +194,7 @@ class Daemon:
             rate_limits=_picked(RateLimits, server),
             public_url=server.public_url,
             trust_forwarded=server.trust_forwarded,
+            voice=voice,
             mint=self._mint,
             clock=wall_clock_ms,
         )

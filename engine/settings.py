@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic import ValidationError as PydanticError
 
+from engine.callback_urls import check_callback_url
 from engine.errors import SettingsError
 from engine.settings_sources import (
     Given,
@@ -45,6 +46,13 @@ def _base_url(text: str) -> str:
     ):
         raise ValueError('an absolute URL is needed, such as "https://router.example.org"')
     return text.rstrip("/")
+
+
+def _gateway_url(text: str) -> str:
+    reason = check_callback_url(text)
+    if reason is not None:
+        raise ValueError(reason)
+    return text
 
 
 def _dsn(text: str) -> str:
@@ -281,6 +289,21 @@ class CallbackSettings(_Section):
     """Most host names looked up at a time."""
 
 
+class VoiceGatewaySettings(_Section):
+    """Who carries out the instructions call, dequeue, redirect, conference and supervise."""
+
+    url: Annotated[str, AfterValidator(_gateway_url), Field(repr=False)] = ""
+    """URL that is sent signed instructions; empty refuses them. User info becomes Basic authentication."""
+    timeout_s: Seconds = 15.0
+    """How long an instruction may take, and never longer than its reservation stays pending."""
+    concurrent_max: Count = 200
+    """Most instructions under way; more wait for their turn within their time."""
+    response_bytes_max: Count = 65_536
+    """Largest answer that is read."""
+    allow_private: bool = True
+    """Whether the gateway may have a private or loopback address."""
+
+
 class RetentionSettings(_Section):
     """How long finished things stay in the database."""
 
@@ -314,6 +337,7 @@ class Settings(_Section):
     routing: RoutingSettings = Field(default_factory=RoutingSettings)
     runtime: RuntimeSettings = Field(default_factory=RuntimeSettings)
     callbacks: CallbackSettings = Field(default_factory=CallbackSettings)
+    voice_gateway: VoiceGatewaySettings = Field(default_factory=VoiceGatewaySettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
 

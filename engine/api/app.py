@@ -10,6 +10,7 @@ from engine.api.rate_limit import RateLimiter, RateLimits
 from engine.api.routes import add_routes
 from engine.clock import Clock, wall_clock_ms
 from engine.keyring import Keyring
+from engine.runtime.ports import VoiceGateway
 from engine.runtime.service import RoutingService
 from engine.sids import SidFactory, time_ordered_sids
 from engine.storage.reads import Reads
@@ -24,6 +25,7 @@ def build_app(
     rate_limits: RateLimits | None = None,
     public_url: str = "",
     trust_forwarded: bool = False,
+    voice: VoiceGateway | None = None,
     mint: SidFactory | None = None,
     clock: Clock = wall_clock_ms,
 ) -> web.Application:
@@ -37,6 +39,7 @@ def build_app(
         rate_limits: how many requests there may be; by default any number.
         public_url: base of the URLs in answers; empty takes scheme and host of each request.
         trust_forwarded: whether X-Forwarded-Proto and X-Forwarded-Host say what those are.
+        voice: carries out voice instructions; None refuses them.
         mint: makes the SIDs of what clients create.
         clock: milliseconds since the epoch.
     """
@@ -52,6 +55,7 @@ def build_app(
         limits=given,
         public_url=public_url,
         trust_forwarded=trust_forwarded,
+        voice=voice,
     )
     app = web.Application(middlewares=[edge], client_max_size=given.request_bytes_max)
     app[GATE] = Gate()

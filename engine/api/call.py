@@ -1,6 +1,7 @@
 """One authenticated request within its account and workspace, and what handlers do with it."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from engine.clock import Clock
 from engine.keyring import Keyring
 from engine.routing.commands import Command
 from engine.runtime.once import Once, Outcome
+from engine.runtime.ports import VoiceGateway
 from engine.runtime.service import RoutingService
 from engine.sids import SidFactory
 from engine.storage.reads import Reads
@@ -49,8 +51,8 @@ class Api:
     """What every handler reaches: commands go to `service`, questions to `reads`.
 
     `public_url` is the base of the URLs in answers; empty takes scheme and host of each request, from the
-    X-Forwarded headers when `trust_forwarded`. `explaining` and `counting` are the turns of explanations and
-    of present figures, by workspace.
+    X-Forwarded headers when `trust_forwarded`. `voice` carries out voice instructions. `explaining` and
+    `counting` are the turns of explanations and of present figures, by workspace.
     """
 
     service: RoutingService
@@ -63,6 +65,7 @@ class Api:
     limits: ApiLimits
     public_url: str
     trust_forwarded: bool
+    voice: VoiceGateway | None = None
     explaining: Turns = field(default_factory=lambda: Turns(EXPLANATIONS_WAITING_MAX))
     counting: Turns = field(default_factory=lambda: Turns(COUNTS_WAITING_MAX))
 
@@ -160,17 +163,37 @@ class Call:
 
         A request that was sent before with the same Idempotency-Key and body gets the answer it had then.
         """
+        once = await self._once_for(expected, respond)
+        if once is None:
+            return respond(await self.submit(command, expected))
+        service = self.api.service
+        return unpack(await service.submit_once(self.account_sid, self.workspace_sid, command, once))
+
+    async def answer_worked(
+        self,
+        work: Callable[[], AbstractAsyncContextManager[Command]],
+        expected: type[V],
+        respond: Callable[[V], web.Response],
+    ) -> web.Response:
+        """As `answer`, for a command that has to be worked for; `work` ends when it is durable or refused."""
+        once = await self._once_for(expected, respond)
+        if once is None:
+            async with work() as command:
+                return respond(await self.submit(command, expected))
+        service = self.api.service
+        return unpack(await service.submit_worked_once(self.account_sid, self.workspace_sid, work, once))
+
+    async def _once_for(self, expected: type[V], respond: Callable[[V], web.Response]) -> Once | None:
+        """Return the Idempotency-Key of this request, if it has one, with what is answered to it."""
         key = key_of(self.request)
         if key is None:
-            return respond(await self.submit(command, expected))
+            return None
 
         def responded(view: Any) -> web.Response:
             assert isinstance(view, expected)
             return respond(view)
 
-        once = self.once(key, fingerprint(await self.request.read()), responded)
-        service = self.api.service
-        return unpack(await service.submit_once(self.account_sid, self.workspace_sid, command, once))
+        return self.once(key, fingerprint(await self.request.read()), responded)
 
     def once(self, key: str, print_: bytes, respond: Callable[[Any], web.Response]) -> Once:
         """Return the key of a request with one view; the account's when the path has no workspace."""

@@ -11,7 +11,16 @@ import orjson
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from engine.errors import KeyReused, KeyTaken, Overloaded, StoreUnavailable, Unavailable, WorkspaceNotFound
+from engine.errors import (
+    InstructionUnderWay,
+    KeyReused,
+    KeyTaken,
+    Overloaded,
+    StoreUnavailable,
+    Unavailable,
+    VoiceGatewayFailed,
+    WorkspaceNotFound,
+)
 from engine.routing.errors import Gone, NotFound, Refused, RoutingError, VersionMismatch
 from engine.storage.reads import BadCursor
 
@@ -156,6 +165,11 @@ def _refusal(error: Any, path: str) -> ApiError:
     return ApiError(status, error.code, error.message)
 
 
+def _gateway_failed(error: VoiceGatewayFailed) -> ApiError:
+    message = f"The voice gateway failed: {error}. Nothing was changed; the instruction may be given again"
+    return ApiError(504 if error.late else 502, error.code, message)
+
+
 def _wrong_method(error: web.HTTPMethodNotAllowed, path: str) -> ApiError:
     allowed = ", ".join(sorted(error.allowed_methods))
     message = f"{error.method} is not allowed on {path.removeprefix('/v1')}; allowed: {allowed}"
@@ -176,8 +190,9 @@ _ANSWERS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[A
     (ApiError, lambda error, _: error),
     (RoutingError, _refusal),
     ((WorkspaceNotFound, web.HTTPNotFound), lambda _, path: not_found(path)),
-    ((KeyReused, KeyTaken), lambda error, _: ApiError(409, CONFLICT, str(error))),
+    ((KeyReused, KeyTaken, InstructionUnderWay), lambda error, _: ApiError(409, CONFLICT, str(error))),
     ((Overloaded, Unavailable), lambda error, _: unavailable(str(error), error.retry_after_s)),
+    (VoiceGatewayFailed, lambda error, _: _gateway_failed(error)),
     (BadCursor, lambda _error, _path: bad_page_token()),
     (StoreUnavailable, lambda _error, _path: unavailable("The database does not answer")),
     (web.HTTPMethodNotAllowed, _wrong_method),

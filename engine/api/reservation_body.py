@@ -1,15 +1,18 @@
 """The body of a reservation update: 54 names, of which a status or an instruction decides (contract §5.5).
 
-The fields of the voice instructions are typed and checked like the others, then an instruction that needs a
-voice gateway is refused: there is none.
+Every field is typed and checked, whatever decides. Those of a voice instruction are then read in full: what
+is required, which words are allowed, what holds when nothing was sent.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from engine.api import fields
-from engine.api.forms import Form, Reader
+from engine.api.forms import Form
 from engine.api.problems import UNKNOWN_INSTRUCTION, bad_request
 from engine.routing.entities import ReservationStatus
+from engine.routing.voice import SUPERVISE, VoiceInstruction, read_instruction
+from engine.routing.voice_fields import FIELDS, VoiceField
 
 _SETTABLE = fields.choice(
     ReservationStatus,
@@ -19,91 +22,14 @@ _SETTABLE = fields.choice(
     ReservationStatus.COMPLETED,
 )
 _NATIVE = {"accept": ReservationStatus.ACCEPTED, "reject": ReservationStatus.REJECTED}
-_VOICE = {"call", "dequeue", "redirect", "conference"}
-_SUPERVISE = "supervise"
-
 _ACTIVITY = fields.sid("WA")
-_SECONDS = fields.integer(0, 86_400)
-_METHOD = fields.one_of("GET", "POST")
-_PARTICIPANTS = fields.integer(2, 250)
 
-_TYPES: dict[str, tuple[Reader[object], tuple[str, ...]]] = {
-    "activity": (_ACTIVITY, ("DequeuePostWorkActivitySid", "PostWorkActivitySid")),
-    "call": (fields.sid("CA"), ("RedirectCallSid",)),
-    "text": (
-        fields.text,
-        (
-            "DequeueFrom",
-            "DequeueRecord",
-            "DequeueTo",
-            "DequeueStatusCallbackEvent",
-            "CallFrom",
-            "CallRecord",
-            "CallTo",
-            "To",
-            "From",
-            "SipAuthUsername",
-            "SipAuthPassword",
-            "Beep",
-            "Region",
-            "JitterBufferSize",
-            "StatusCallbackEvent",
-            "ConferenceStatusCallbackEvent",
-            "ConferenceRecord",
-            "ConferenceTrim",
-            "RecordingChannels",
-        ),
-    ),
-    "seconds": (_SECONDS, ("DequeueTimeout", "CallTimeout", "Timeout")),
-    "participants": (_PARTICIPANTS, ("MaxParticipants",)),
-    "flag": (
-        fields.boolean,
-        (
-            "CallAccept",
-            "RedirectAccept",
-            "Record",
-            "Muted",
-            "EarlyMedia",
-            "StartConferenceOnEnter",
-            "EndConferenceOnExit",
-            "EndConferenceOnCustomerExit",
-            "BeepOnCustomerEntrance",
-        ),
-    ),
-    "method": (
-        _METHOD,
-        (
-            "WaitMethod",
-            "StatusCallbackMethod",
-            "ConferenceStatusCallbackMethod",
-            "RecordingStatusCallbackMethod",
-            "ConferenceRecordingStatusCallbackMethod",
-        ),
-    ),
-    "url": (
-        fields.callback_url,
-        (
-            "DequeueStatusCallbackUrl",
-            "CallUrl",
-            "CallStatusCallbackUrl",
-            "RedirectUrl",
-            "WaitUrl",
-            "StatusCallback",
-            "ConferenceStatusCallback",
-            "RecordingStatusCallback",
-            "ConferenceRecordingStatusCallback",
-        ),
-    ),
-}
-VOICE_FIELDS: dict[str, Reader[object]] = {
-    name: reader for reader, names in _TYPES.values() for name in names
+VOICE_FIELDS: dict[str, VoiceField] = {
+    field.name: field for name, group in FIELDS.items() if name != SUPERVISE for field in group
 }
 """Every field but ReservationStatus, WorkerActivitySid, Instruction, Supervisor and SupervisorMode."""
 
-SUPERVISOR_FIELDS: dict[str, Reader[object]] = {
-    "Supervisor": fields.text,
-    "SupervisorMode": fields.one_of("monitor", "whisper", "barge"),
-}
+SUPERVISOR_FIELDS: dict[str, VoiceField] = {field.name: field for field in FIELDS[SUPERVISE]}
 """On the task's side only."""
 
 
@@ -115,7 +41,7 @@ class ReservationChange:
     activity_sid: str | None
 
 
-def read_change(form: Form, *, supervised: bool) -> ReservationChange | None:
+def read_change(form: Form, *, supervised: bool) -> ReservationChange | VoiceInstruction | None:
     """Read the body of an update; None when it asks for nothing.
 
     Args:
@@ -123,38 +49,35 @@ def read_change(form: Form, *, supervised: bool) -> ReservationChange | None:
         supervised: whether the route knows the supervisor's fields (the task's side does).
 
     Raises:
-        ApiError: 400 for a wrong value, for a status together with an instruction, and for an instruction
-            that needs a voice gateway; with code 55555 for one that does not exist.
+        ApiError: 400 for a wrong value and for a status together with an instruction; with code 55555 for an
+            instruction that does not exist.
+        InstructionRefused: a field of the voice instruction is missing or wrong.
     """
     status = form.value("ReservationStatus", _SETTABLE, None)
     instruction = form.value("Instruction", fields.text, None)
     activity_sid = form.value("WorkerActivitySid", _ACTIVITY, None)
-    _check_voice_fields(form, VOICE_FIELDS | SUPERVISOR_FIELDS if supervised else VOICE_FIELDS)
+    _check(form, [*VOICE_FIELDS.values(), *(SUPERVISOR_FIELDS.values() if supervised else ())])
     if instruction is not None:
         if status is not None:
             raise bad_request("ReservationStatus and Instruction exclude each other")
-        status = _instructed(instruction, supervised)
+        name = instruction.strip().lower()
+        if name in FIELDS:
+            return _voice(name, form, supervised)
+        status = _NATIVE.get(name)
+        if status is None:
+            raise bad_request(f"Instruction {instruction} is not known", UNKNOWN_INSTRUCTION)
     if status is None:
         return None
     return ReservationChange(status, activity_sid if status is ReservationStatus.REJECTED else None)
 
 
-def _instructed(instruction: str, supervised: bool) -> ReservationStatus:
-    name = instruction.strip().lower()
-    if name in _NATIVE:
-        return _NATIVE[name]
-    if name in _VOICE or (name == _SUPERVISE and supervised):
-        raise bad_request(
-            f"Unable to execute {name.capitalize()} instruction. No voice gateway is configured; "
-            "accept and reject are available"
-        )
-    if name == _SUPERVISE:
+def _voice(name: str, form: Form, supervised: bool) -> VoiceInstruction:
+    if name == SUPERVISE and not supervised:
         raise bad_request("Instruction supervise is available on the reservations of a task only")
-    raise bad_request(f"Instruction {instruction} is not known", UNKNOWN_INSTRUCTION)
+    return read_instruction(name, {field.name: form.all(field.name) for field in FIELDS[name]})
 
 
-def _check_voice_fields(form: Form, known: dict[str, Reader[object]]) -> None:
-    for name in form.names():
-        read = known.get(name)
-        if read is not None:
-            form.value(name, read, None)
+def _check(form: Form, known: Iterable[VoiceField]) -> None:
+    for field in known:
+        if (texts := form.all(field.name)) and texts[-1]:
+            field.read(field.name, texts[-1])

@@ -5,12 +5,14 @@ from aiohttp import web
 from engine.api import answers, fields
 from engine.api import representations as render
 from engine.api.call import Call
+from engine.api.instructions import instruct
 from engine.api.paging import Paging
 from engine.api.problems import precondition_failed
 from engine.api.reservation_body import read_change
-from engine.routing.commands import UpdateReservation
+from engine.routing.commands import PrepareInstruction, UpdateReservation
 from engine.routing.entities import ReservationStatus
 from engine.routing.views import ReservationView
+from engine.routing.voice import VoiceInstruction
 
 _STATUS = fields.choice(ReservationStatus)
 _WORKER = fields.sid("WK")
@@ -37,7 +39,7 @@ async def fetch_task_reservation(call: Call) -> web.Response:
 
 
 async def update_task_reservation(call: Call) -> web.Response:
-    """Accept, reject, wrap up or complete a reservation of a task, if If-Match holds."""
+    """Accept, reject, wrap up or complete a task's reservation, or instruct about it, if If-Match holds."""
 
     def respond(view: ReservationView) -> web.Response:
         return answers.document(render.task_reservation(call.place(), view), version=view.version)
@@ -45,6 +47,11 @@ async def update_task_reservation(call: Call) -> web.Response:
     change = read_change(await call.form(), supervised=True)
     if change is None:
         return respond(_unchanged(call, await _of_task(call)))
+    if isinstance(change, VoiceInstruction):
+        order = PrepareInstruction(
+            call.path("WR"), change, task_sid=call.path("WT"), if_match=call.if_match()
+        )
+        return await instruct(call, order, respond)
     command = UpdateReservation(
         sid=call.path("WR"),
         status=change.status,
@@ -73,7 +80,7 @@ async def fetch_worker_reservation(call: Call) -> web.Response:
 
 
 async def update_worker_reservation(call: Call) -> web.Response:
-    """Accept, reject, wrap up or complete a reservation of a worker, if If-Match holds."""
+    """Accept, reject, wrap up or complete a worker's reservation, or instruct about it, if If-Match holds."""
 
     def respond(view: ReservationView) -> web.Response:
         return answers.document(render.worker_reservation(call.place(), view), version=view.version)
@@ -81,6 +88,11 @@ async def update_worker_reservation(call: Call) -> web.Response:
     change = read_change(await call.form(), supervised=False)
     if change is None:
         return respond(_unchanged(call, await _of_worker(call)))
+    if isinstance(change, VoiceInstruction):
+        order = PrepareInstruction(
+            call.path("WR"), change, worker_sid=call.path("WK"), if_match=call.if_match()
+        )
+        return await instruct(call, order, respond)
     command = UpdateReservation(
         sid=call.path("WR"),
         status=change.status,

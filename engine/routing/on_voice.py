@@ -176,7 +176,7 @@ def _note_call(
 
 
 def _patch(instruction: VoiceInstruction, verdict: Verdict, task: Task) -> dict[str, object]:
-    if instruction.name == REDIRECT:
+    if instruction.name in {REDIRECT, SUPERVISE}:
         return {}
     patch: dict[str, object] = {}
     participants = {"worker": verdict.call_sid, "customer": task.values.get("call_sid")}

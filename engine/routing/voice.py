@@ -14,8 +14,8 @@ DEQUEUE, CALL, REDIRECT, CONFERENCE, SUPERVISE = "dequeue", "call", "redirect", 
 NOT_PENDING = {DEQUEUE: 40135, CALL: 40114, REDIRECT: 40123, CONFERENCE: 40136, SUPERVISE: 40146}
 """The alert when the reservation is not in the state that the instruction needs."""
 
-FAILED = {DEQUEUE: 40133, CALL: 40113, REDIRECT: 40122, CONFERENCE: 40145, SUPERVISE: INVALID}
-"""The alert when the instruction was understood but could not be carried out."""
+FAILED = {DEQUEUE: 40133, CALL: 40113, REDIRECT: 40122, CONFERENCE: 40145, SUPERVISE: 20001}
+"""The code when the instruction was understood but could not be carried out; supervising has none."""
 
 _ACCEPT_FIELD = {CALL: "CallAccept", REDIRECT: "RedirectAccept"}
 _SIP_TIMEOUT_S_MAX = 600

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from engine import metrics
@@ -183,22 +183,23 @@ class RoutingService:
                 await self.submit(account_sid, workspace_sid, command, once)
             return (known or once.answers)[0]
 
-    async def submit_prepared_once(
+    async def submit_worked_once(
         self,
         account_sid: str,
         workspace_sid: str,
-        prepare: Callable[[], Awaitable[Command]],
+        work: Callable[[], AbstractAsyncContextManager[Command]],
         once: Once,
     ) -> bytes:
-        """As `submit_once`, for a command that has to be worked for: a repetition does not call `prepare`.
+        """As `submit_once`, for a command that has to be worked for: a repetition does not call `work`.
 
-        Raises as `submit_once`, and what `prepare` raises.
+        Raises as `submit_once`, and what `work` raises.
         """
         async with self._turn(once):
             self._loop_of(account_sid, workspace_sid).check_serving()
             known = await self._known(once)
             if not known:
-                await self.submit(account_sid, workspace_sid, await prepare(), once)
+                async with work() as command:
+                    await self.submit(account_sid, workspace_sid, command, once)
             return (known or once.answers)[0]
 
     async def submit_all_once(
