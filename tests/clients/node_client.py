@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -29,23 +30,32 @@ def node_modules() -> Path:
     if missing:
         pytest.skip(f"the Node client is not tested: there is no {' and no '.join(missing)} on this machine")
     pinned = b"".join((FILES / name).read_bytes() for name in PINNED)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pointsman-tests"
-    home = cache / f"node-{hashlib.sha256(pinned).hexdigest()[:16]}"
+    home = _cache() / f"node-{hashlib.sha256(pinned).hexdigest()[:16]}"
     if not (home / "node_modules").is_dir():
         _install(home)
     return home / "node_modules"
 
 
+def _cache() -> Path:
+    """Return a directory that outlives the run, in the temporary directory when there is no other."""
+    for place in (os.environ.get("XDG_CACHE_HOME"), Path("~/.cache").expanduser(), tempfile.gettempdir()):
+        directory = Path(place or os.devnull) / "pointsman-tests"
+        with suppress(OSError):
+            directory.mkdir(parents=True, exist_ok=True)
+            if os.access(directory, os.W_OK):
+                return directory
+    pytest.fail("no directory to install the Node client into")
+
+
 def _install(home: Path) -> None:
     """Install beside the place and move it there, so that what is there is always complete."""
-    home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.parent) as scratch:
         fresh = Path(scratch) / home.name
         fresh.mkdir()
         for name in PINNED:
             shutil.copy(FILES / name, fresh)
-        command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-        done = subprocess.run(command, cwd=fresh, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S)
+        options = ["--no-audit", "--no-fund", "--ignore-scripts", "--cache", str(home.parent / "npm")]
+        done = _run(["npm", "ci", *options], fresh, dict(os.environ), INSTALL_TIMEOUT_S)
         assert done.returncode == 0, f"npm ci failed\n{done.stdout}\n{done.stderr}"
         shutil.rmtree(home, ignore_errors=True)
         fresh.rename(home)
@@ -63,8 +73,14 @@ def run_node(modules: Path, daemon: DaemonProcess, *arguments: str, cwd: Path = 
     }
     for name in ("TWILIO_EDGE", "TWILIO_REGION"):
         environment.pop(name, None)
-    done = subprocess.run(
-        ["node", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=RUN_TIMEOUT_S
-    )
+    done = _run(["node", *arguments], cwd, environment, RUN_TIMEOUT_S)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def _run(
+    command: list[str], cwd: Path, environment: dict[str, str], timeout_s: float
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=cwd, env=environment, check=False, capture_output=True, text=True, timeout=timeout_s
+    )
