@@ -10,7 +10,7 @@ The result of `WorkspaceCore.handle(command, now_ms)` is the view named beside e
 from dataclasses import dataclass
 from enum import Enum
 
-from engine.routing.entities import ReservationStatus, Task, TaskOrder, TaskStatus
+from engine.routing.entities import ReservationStatus, Task, TaskOrder, TaskStatus, TransferMode
 from engine.routing.statistics_views import Scope
 from engine.routing.voice import Verdict, VoiceInstruction
 
@@ -304,6 +304,38 @@ class UpdateReservation:
 
 
 @dataclass(slots=True, frozen=True)
+class CreateTransfer:
+    """→ TransferView, initiated. Hands an assigned task on (behaviour §3).
+
+    `reservation_sid` is the open reservation of the worker who transfers; given `worker_sid` instead, that
+    worker's reservation of the task is meant, and with both they must belong together. `to_sid` is a worker
+    or a queue. A `priority` and `attributes` become the task's. `sid` was minted by the caller.
+    """
+
+    sid: str
+    task_sid: str
+    to_sid: str
+    reservation_sid: str | None = None
+    worker_sid: str | None = None
+    mode: TransferMode = TransferMode.WARM
+    priority: int | None = None
+    attributes: str | Unset = UNSET
+
+
+@dataclass(slots=True, frozen=True)
+class CancelTransfer:
+    """→ TransferView, canceled. Takes an initiated transfer back; refused when it has an outcome.
+
+    `worker_sid`, if given, must be the worker who initiated it.
+    """
+
+    sid: str
+    task_sid: str
+    worker_sid: str | None = None
+    if_match: int | None = None
+
+
+@dataclass(slots=True, frozen=True)
 class PrepareInstruction:
     """→ VoiceOrderView: what the voice gateway is to be told. Changes nothing.
 
@@ -380,6 +412,8 @@ Command = (
     | ExplainTask
     | ReadRealTime
     | UpdateReservation
+    | CreateTransfer
+    | CancelTransfer
     | PrepareInstruction
     | ConcludeInstruction
     | AssignmentInstructed

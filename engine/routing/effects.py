@@ -14,6 +14,7 @@ from engine.routing.entities import (
     Task,
     TaskChannel,
     TaskQueue,
+    Transfer,
     Worker,
     WorkerChannel,
     Workflow,
@@ -33,6 +34,7 @@ class Kind(StrEnum):
     WORKER_CHANNEL = "worker_channels"
     TASK = "tasks"
     RESERVATION = "reservations"
+    TRANSFER = "transfers"
 
 
 @dataclass(slots=True)
@@ -108,8 +110,9 @@ class Changes:
     worker_channels: dict[str, WorkerChannel] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     reservations: dict[str, Reservation] = field(default_factory=dict)
+    transfers: dict[str, Transfer] = field(default_factory=dict)
     removed: list[tuple[Kind, str]] = field(default_factory=list)
-    """Deleted entities. A removed task takes its reservations with it; a removed workspace everything."""
+    """Deleted entities. A removed task takes its reservations and transfers along; a workspace everything."""
     events: list[Event] = field(default_factory=list)
     callbacks: list[AssignmentCallback] = field(default_factory=list)
     callbacks_settled: list[str] = field(default_factory=list)
@@ -124,6 +127,7 @@ class Changes:
             self.workspace
             or self.tasks
             or self.reservations
+            or self.transfers
             or self.workers
             or self.worker_channels
             or self.events

@@ -44,6 +44,29 @@ class ReservationStatus(StrEnum):
     COMPLETED = "completed"
 
 
+class TransferMode(StrEnum):
+    """Whether who transfers a task stays until another has it (WARM) or wraps up at once (COLD)."""
+
+    WARM = "WARM"
+    COLD = "COLD"
+
+
+class TransferType(StrEnum):
+    """What a transfer goes to."""
+
+    WORKER = "WORKER"
+    QUEUE = "QUEUE"
+
+
+class TransferStatus(StrEnum):
+    """The status of a transfer (behaviour §3); it is open while initiated."""
+
+    INITIATED = "initiated"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
 @dataclass(slots=True)
 class Workspace:
     """A workspace and the counters of its log and its orders."""
@@ -188,6 +211,42 @@ class Reservation:
     version: int = 0
     worker_previous_activity_sid: str | None = None
     canceled_reason_code: int | None = None
+    transfer_sid: str | None = None
+    """The transfer that this is an offer of; None in the task's ordinary rounds."""
+
+
+@dataclass(slots=True)
+class Transfer:
+    """One attempt to hand an assigned task to another worker, or to whom a queue takes (behaviour §3)."""
+
+    sid: str
+    sequence: int
+    task_sid: str
+    initiating_reservation_sid: str
+    initiating_worker_sid: str
+    initiating_queue_sid: str | None
+    """Where the task was; it goes back there when a transfer to a queue is canceled or fails."""
+    initiating_workflow_sid: str | None
+    to_sid: str
+    """A worker's or a queue's SID."""
+    mode: TransferMode
+    status: TransferStatus
+    date_created_ms: int
+    date_updated_ms: int
+    failed_reason: str | None = None
+    priority: int | None = None
+    """The priority that the task was given with the transfer; None left it."""
+    version: int = 0
+
+    @property
+    def type(self) -> TransferType:
+        """What it goes to."""
+        return TransferType.WORKER if self.to_sid.startswith("WK") else TransferType.QUEUE
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether its outcome is still to come."""
+        return self.status is TransferStatus.INITIATED
 
 
 @dataclass(slots=True)
@@ -236,6 +295,15 @@ class Task:
     """Open reservations by SID."""
     refusals: dict[str, "Refusal"] = field(default_factory=dict)
     """Per worker SID: how often the worker let this task go, and until when it is not offered again."""
+    transfers: tuple[Transfer, ...] = ()
+    """All its transfers, oldest first; only the last may be open."""
+
+    @property
+    def open_transfer(self) -> Transfer | None:
+        """The transfer that is under way, or None."""
+        if not self.transfers or not self.transfers[-1].is_open:
+            return None
+        return self.transfers[-1]
 
 
 @dataclass(slots=True)

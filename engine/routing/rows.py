@@ -9,6 +9,7 @@ from engine.routing.entities import (
     Task,
     TaskChannel,
     TaskQueue,
+    Transfer,
     Worker,
     WorkerChannel,
     Workflow,
@@ -20,10 +21,11 @@ from engine.routing.entities import (
 class WorkspaceRows:
     """The live state of one workspace as its rows hold it; what `WorkspaceCore.load` takes.
 
-    `tasks` are the open ones, `reservations` their open ones. `configurations` maps (workflow SID,
-    configuration version) to the text, for every version an open task still uses and every current one.
-    `callbacks` are the outbox rows: assignment callbacks whose outcome was never committed. `last_event_ms`
-    is the date of the latest event, 0 without any: no later batch may be dated before it.
+    `tasks` are the open ones, `reservations` their open ones, `transfers` all of theirs. `configurations`
+    maps (workflow SID, configuration version) to the text, for every version an open task still uses and
+    every current one. `callbacks` are the outbox rows: assignment callbacks whose outcome was never
+    committed. `last_event_ms` is the date of the latest event, 0 without any: no later batch may be dated
+    before it.
     """
 
     workspace: Workspace
@@ -36,5 +38,6 @@ class WorkspaceRows:
     worker_channels: list[WorkerChannel] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     reservations: list[Reservation] = field(default_factory=list)
+    transfers: list[Transfer] = field(default_factory=list)
     callbacks: list[AssignmentCallback] = field(default_factory=list)
     last_event_ms: int = 0

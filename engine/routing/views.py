@@ -7,7 +7,14 @@ changes a view; views are not declared frozen because that makes a task's 4 µs 
 
 from dataclasses import dataclass
 
-from engine.routing.entities import ReservationStatus, TaskOrder, TaskStatus
+from engine.routing.entities import (
+    ReservationStatus,
+    TaskOrder,
+    TaskStatus,
+    TransferMode,
+    TransferStatus,
+    TransferType,
+)
 from engine.routing.voice import VoiceOrder
 
 
@@ -161,6 +168,33 @@ class ReservationView:
     date_created_ms: int
     date_updated_ms: int
     version: int
+    transfer_sid: str | None = None
+    """The transfer that it came from."""
+
+
+@dataclass(slots=True)
+class TransferView:
+    """A transfer."""
+
+    sid: str
+    task_sid: str
+    initiating_reservation_sid: str
+    initiating_worker_sid: str
+    initiating_queue_sid: str | None
+    initiating_workflow_sid: str | None
+    to_sid: str
+    mode: TransferMode
+    status: TransferStatus
+    date_created_ms: int
+    date_updated_ms: int
+    failed_reason: str | None
+    priority: int | None
+    version: int
+
+    @property
+    def type(self) -> TransferType:
+        """What it goes to."""
+        return TransferType.WORKER if self.to_sid.startswith("WK") else TransferType.QUEUE
 
 
 @dataclass(slots=True)

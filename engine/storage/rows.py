@@ -103,7 +103,9 @@ TASK_QUEUE = mapper_of(TaskQueue, derived=("predicate",), enums={"task_order": T
 WORKFLOW = mapper_of(Workflow)
 WORKER = mapper_of(Worker, derived=("channels", "values", "environment", "reservations"))
 WORKER_CHANNEL = mapper_of(WorkerChannel, derived=("pending", "accepted", "wrapping"))
-TASK = mapper_of(Task, derived=("values", "reservations", "refusals"), enums={"status": TASK_STATUSES})
-RESERVATION = mapper_of(Reservation, enums={"status": RESERVATION_STATUSES})
+TASK = mapper_of(
+    Task, derived=("values", "reservations", "refusals", "transfers"), enums={"status": TASK_STATUSES}
+)
+RESERVATION = mapper_of(Reservation, derived=("transfer_sid",), enums={"status": RESERVATION_STATUSES})
 EVENT = mapper_of(Event, json_fields=("data",))
 CALLBACK = mapper_of(AssignmentCallback, json_fields=("fields",))

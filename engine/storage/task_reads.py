@@ -23,7 +23,9 @@ _TASKS_BY_STATUS: Listing[TaskView] = Listing(
     _VIEWS.replace("{rows}", query("pick_tasks_by_status")), _TASK_VIEW, "WT", leading="t.status"
 )
 _RESERVATIONS: Listing[ReservationView] = Listing(
-    query("select_reservations"), mapper_of(ReservationView, enums={"status": RESERVATION_STATUSES}), "WR"
+    query("select_reservations"),
+    mapper_of(ReservationView, derived=("transfer_sid",), enums={"status": RESERVATION_STATUSES}),
+    "WR",
 )
 _RESERVATION_ORDER = order_of(sid_key("r.sid"))
 
