@@ -15,6 +15,7 @@ _BRACKETS_OUTSIDE_STRINGS = re.compile(
 )
 _SYMBOLS = "=!<>&|+-*/%^~"
 _WORD = re.compile(r"[^\W\d][\w$]*|\$[\w$]*")
+_NO_WORD = re.compile(r"[^\w$.\[\]]")
 _HYPHENATED = re.compile(r"[A-Za-z_$][\w$]*(?:-[\w$]+)+", re.ASCII)
 _KEYWORDS = frozenset({"and", "or", "not", "in", "has", "contains", "true", "false", "null"})
 _QUOTE_LOOKALIKES = tuple("\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u0060\u00b4")
@@ -76,8 +77,7 @@ class _Fault:
     def before(self) -> str:
         """The word, if any, that stands last before the fault."""
         head = self.text[: self.position].rstrip()
-        last = re.search(r"[\w$.\[\]]*$", head[-_FOUND_MAX:])
-        return "" if last is None else last[0]
+        return _NO_WORD.split(head[-_FOUND_MAX:])[-1]
 
 
 def diagnosed(text: str, error: UnexpectedInput) -> ExpressionError:
@@ -171,16 +171,14 @@ def _hyphen(fault: _Fault) -> str | None:
     while start > 0 and (fault.text[start - 1].isalnum() or fault.text[start - 1] in "_$-"):
         start -= 1
     name = _HYPHENATED.match(fault.text, start)
-    if name is None or name.end() <= fault.position:
+    if name is None:
         return None
     better = name[0].replace("-", "_")[:_FOUND_MAX]
     return f"a name cannot contain '-'; rename the attribute, for example to {better}"
 
 
 def _symbol(fault: _Fault) -> str | None:
-    if fault.found in _SYMBOL_HINTS:
-        return _SYMBOL_HINTS[fault.found]
-    return _NO_ARITHMETIC if fault.found.startswith("-") else None
+    return _SYMBOL_HINTS.get(fault.found)
 
 
 def _curly_quote(fault: _Fault) -> str | None:
@@ -188,7 +186,7 @@ def _curly_quote(fault: _Fault) -> str | None:
 
 
 def _parenthesised_list(fault: _Fault) -> str | None:
-    if fault.found != "(" or "_LPAR" in fault.allowed or "STRING" not in fault.allowed:
+    if fault.found != "(" or "STRING" not in fault.allowed:
         return None
     return "write a list in square brackets, as in ['a', 'b']"
 

@@ -130,7 +130,7 @@ class _Starts:
         if self._starts is None:
             self._starts = _operand_starts(self._text)
         index = bisect_left(self._starts, comparison.column - 1)
-        return self._starts[index - 1] + 1 if index else comparison.column
+        return self._starts[index - 1] + 1
 
 
 def _operand_starts(text: str) -> list[int]:

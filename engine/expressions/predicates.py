@@ -65,7 +65,7 @@ def predicate_of(node: Comparison) -> Predicate:
     op, left, right = node.operator, node.left, node.right
     if isinstance(right, Literal):
         return _SPECIALISED[op](op, _reader(left), right.value)
-    if isinstance(left, Literal) and op is Operator.NOT_IN and not isinstance(left.value, tuple):
+    if isinstance(left, Literal) and op is Operator.NOT_IN:
         return _lacks(_reader(right), left.value)
     read_left, read_right = _reader(left), _reader(right)
     return lambda env: apply(op, read_left(env), read_right(env))

@@ -69,8 +69,7 @@ def _distinct_scalars(values: Iterable[object]) -> tuple[Value, ...]:
         if rank is not None:
             scalar = _plain(value)
             distinct[(rank, scalar)] = scalar
-    ranked = sorted(distinct, key=lambda key: (key[0], 0 if key[1] is None else key[1]))
-    return tuple(distinct[key] for key in ranked)
+    return tuple(distinct[key] for key in sorted(distinct))
 
 
 def simplify_comparison(node: Comparison) -> Node:
@@ -111,7 +110,7 @@ def list_of(items: Iterable[Literal | Path]) -> Literal | ListOf:
     """Return a list operand: a literal when no item is a path, else without the items that match nothing."""
     kept = tuple(item for item in items if isinstance(item, Path) or kind_of(item.value) in _RANKS)
     if any(isinstance(item, Path) for item in kept):
-        return ListOf(tuple(constant_of(item.value) if isinstance(item, Literal) else item for item in kept))
+        return ListOf(kept)
     return Literal(_distinct_scalars(item.value for item in kept if isinstance(item, Literal)))
 
 

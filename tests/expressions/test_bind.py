@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from engine.expressions.bind import bind_tree
 from engine.expressions.expression import equalities, memberships, parse
+from engine.expressions.nodes import Truth
 from tests.expressions.strategies import ENVS, RECORDS, TEXTS
 
 TASK = {
@@ -37,6 +39,7 @@ RESIDUALS = {
     "a one-element list is an equality": ("worker.lang IN [task.language]", "worker.lang == 'en'"),
     "a list keeps its unknown items": ("task.skill IN ['x', worker.main]", "'billing' IN [worker.main]"),
     "a known item decides a list": ("task.skill IN ['billing', worker.main]", "1==1"),
+    "a list is no item of a list": ("[1] IN [worker.main, task.level] OR worker.a == 1", "worker.a == 1"),
     "a double negation falls away": ("NOT (NOT (worker.a == 1))", "worker.a == 1"),
     "nothing known, nothing changed": ("worker.a == 1", "worker.a == 1"),
 }
@@ -47,6 +50,11 @@ def test_residual(text: str, residual: str) -> None:
     bound = parse(text).bind({"task": TASK})
     assert bound.canonical == residual
     assert not any(path[0] == "task" for path in bound.paths)
+
+
+def test_what_is_decided_already_stays_so() -> None:
+    decided = Truth(True)
+    assert bind_tree(decided, {"task": TASK}) is decided
 
 
 def test_text_of_a_residual_is_canonical_and_an_unchanged_expression_stays_itself() -> None:

@@ -56,6 +56,22 @@ def test_other_meaning_other_text(one: str, other: str) -> None:
     assert parse(one) != parse(other)
 
 
+SPELLED = {
+    "an OR inside an AND has parentheses": ("(a==1 OR b==2) AND c==3", "(a == 1 OR b == 2) AND c == 3"),
+    "an AND inside an OR needs none": ("(a==1 AND b==2) OR c==3", "a == 1 AND b == 2 OR c == 3"),
+    "NOT before a chain has parentheses": ("not (a==1 or b==2)", "NOT (a == 1 OR b == 2)"),
+    "booleans": ("a == TRUE AND b != False", "a == true AND b != false"),
+    "backslashes and quotes": (r"""a == "b\\'c\d" """, r"a == 'b\\\'c\\d'"),
+    "lists with names": ("1.0 IN [b, 2.0, 'x']", "1 IN [b]"),
+}
+
+
+@pytest.mark.parametrize(("text", "canonical"), SPELLED.values(), ids=SPELLED.keys())
+def test_canonical_text_in_full(text: str, canonical: str) -> None:
+    assert parse(text).canonical == canonical
+    assert parse(canonical).canonical == canonical
+
+
 def test_constants_are_spelled_as_comparisons() -> None:
     assert parse("true == true").canonical == "1==1"
     assert parse("NOT 1 == 1").canonical == "1==0"

@@ -72,12 +72,14 @@ CASES: dict[str, tuple[str, int, str, str | None]] = {
     "quoted index": ("a['b'] == 1", 2, "found '['", "counted from 0"),
     "two operators": ("a == == 1", 6, "found '==', expecting a value", None),
     "chained comparison": ("1 < a < 3", 7, "found '<', expecting AND, OR", None),
-    "over several lines": ("a == 1 AND\nb == 2 x", 19, "found 'x', expecting AND, OR", None),
+    "over several lines": ("a == 1 AND\nb == 2 x", 19, "found 'x', expecting AND, OR", "AND or OR"),
+    "a text over several lines": ("a == 1 'x\ny'", 8, "found ''x y'', expecting AND, OR", None),
+    "closed parentheses before": ("(a == 1) true", 10, "expecting AND, OR or the end", None),
     "NUL": ("a == 'x\0'", 8, "found character U+0000", None),
     "lone surrogate": ("a == '\ud800'", 7, "found character U+D800", None),
     "no-break space": ("a\u00a0== 1", 2, "found character U+00A0", None),
-    "half a number": ("a == 5.", 7, "found '.', expecting AND, OR", None),
-    "exponent": ("a == 1e5", 7, "found 'e5', expecting AND, OR", None),
+    "half a number": ("a == 5.", 7, "found '.', expecting AND, OR", "after a dot"),
+    "exponent": ("a == 1e5", 7, "found 'e5', expecting AND, OR", "put text in quotes"),
     "number without end": ("a == " + "9" * 2_000, 6, "at most 1000", None),
     "number beyond a double": ("a == " + "9" * 400 + ".5", 6, "too large", None),
     "index without end": ("a[" + "9" * 2_000 + "] == 1", 1, "at most 1000", None),
@@ -92,9 +94,45 @@ def test_names_the_place_and_the_way_out(text: str, column: int, message: str, h
     assert error.column == column
     assert message in error.message
     assert "\n" not in str(error)
-    if hint is not None:
-        assert error.hint is not None
-        assert hint in error.hint
+    assert (error.hint is None) is (hint is None)
+    assert hint is None or hint in str(error.hint)
+
+
+IN_FULL = {
+    "a-b": "column 2: found '-', expecting operator, such as == or HAS "
+    "(a name cannot contain '-'; rename the attribute, for example to a_b)",
+    "1 == my_big-key": "column 12: found '-', expecting AND, OR or the end of the expression "
+    "(a name cannot contain '-'; rename the attribute, for example to my_big_key)",
+    "vip or": "column 5: found 'or', expecting operator, such as == or HAS "
+    "(an expression compares two values, as in vip == true)",
+    "false": "column 6: found end of expression, expecting operator, such as == or HAS "
+    "(write 1==1 for always and 1==0 for never)",
+    "a == “x”": "column 6: found '“', expecting a value (use straight quotes, ' or \")",
+    "a == 'x": "column 6: found a text that is not closed, expecting another ' (add the closing quote)",
+    "x IN ('a')": "column 6: found '(', expecting a value "
+    "(write a list in square brackets, as in ['a', 'b'])",
+    "NOT NOT a == 1": "column 5: found 'NOT', expecting a comparison after NOT "
+    "(write NOT once, or use parentheses)",
+    "a NOT HAS 1": "column 3: found 'NOT', expecting operator, such as == or HAS "
+    "(write NOT before the whole comparison; only NOT IN is an operator)",
+    "a..b == 1": "column 2: found '.', expecting operator, such as == or HAS "
+    "(after a dot stands a name of letters, digits, _ and $)",
+    "a[-1] == 1": "column 2: found '[', expecting operator, such as == or HAS "
+    "(an index is a whole number, counted from 0)",
+    "größe == 1": "column 3: found 'öße', expecting operator, such as == or HAS "
+    "(put text in quotes; names take the letters A to Z, digits, _ and $)",
+    "a == b c": "column 8: found 'c', expecting AND, OR or the end of the expression "
+    "(put text in quotes, or join comparisons with AND or OR)",
+    "a == " + "9" * 400 + ".5": "column 6: found a number that is too large, "
+    "expecting one that fits a double",
+}
+
+
+@pytest.mark.parametrize(("text", "told"), IN_FULL.items())
+def test_an_error_in_full(text: str, told: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        parse(text)
+    assert str(caught.value) == told
 
 
 def test_text_of_the_error_with_and_without_hint() -> None:

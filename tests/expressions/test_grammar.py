@@ -29,6 +29,7 @@ HOLDS = {
     "an empty string in a list": "'' IN ['a','']",
     "a list may hold paths": "2 IN [a, b]",
     "a list may hold lists, which match nothing": "1 NOT IN [[1], 2]",
+    "a list of names may hold lists of names, which match nothing": "1 NOT IN [[a], b]",
     "paths with dots and indexes": "deep.list[0].k == 'v'",
     "spaces inside a path": "deep . list [ 0 ] . k == 'v'",
     "dollar, underscore and digits in names": "$x_1 == 7",

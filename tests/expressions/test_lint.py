@@ -1,11 +1,14 @@
 """The linter of single expressions: what it warns of, what it lets pass, and that what it claims is true."""
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.expressions.expression import parse
-from engine.expressions.lint import Finding, Known, lint
+from engine.expressions.lint import ANY_NAMES, Finding, Known, lint
+from engine.expressions.lint_cases import shown
 from engine.expressions.nodes import Segments
 from engine.expressions.semantics import Kind
 from tests.expressions.strategies import COMPARISONS, ENVS, TEXTS
@@ -47,11 +50,22 @@ WARNED = {
     "two constants": ("'a b' == 'c'", 1, "'a b' == 'c' never holds"),
     "a constant part": ("1 == 1 AND level == 2", 1, "1 == 1 always holds"),
     "the column of a later comparison": ("a == 1 OR [1, 'b'] HAS 7", 11, "[1, 'b'] HAS 7 never holds"),
+    "the column without spaces": ("x>'3'", 1, "write 3 without quotes"),
+    "the column behind a list": ("x IN [1, y] AND [1, 'b'] HAS 7 OR 1 == x", 17, "[1, 'b'] HAS 7 never"),
+    "the column behind two lists": ("x IN [1, 2] AND y IN [3] AND z > '3'", 30, "write 3 without quotes"),
     "the column behind brackets": ("NOT ( x . y [0] > '3')", 7, "write 3 without quotes"),
     "the column behind a string with quotes": (r"a == 'it\'s \"x\"' OR b > '3'", 23, "write 3"),
     "two values at once": ("x == 1 AND x == 2", 12, "x == 1 and x == 2 never hold together; write OR"),
     "an empty range": ("hour >= 20 AND hour < 8", 16, "never hold together"),
     "an empty range of one limit": ("x > 1 AND y == 2 AND x < 1", 22, "x > 1 and x < 1 never hold together"),
+    "a range without its limit": ("x > 1 AND x <= 1", 11, "x > 1 and x <= 1 never hold together"),
+    "a range above a limit left out": ("x >= 3 AND x > 3 AND x <= 3", 22, "x > 3 and x <= 3 never"),
+    "a range above a limit left out before": ("x > 3 AND x >= 3 AND x <= 3", 22, "x > 3 and x <= 3 never"),
+    "a range below a limit left out": ("x <= 3 AND x < 3 AND x >= 3", 22, "x < 3 and x >= 3 never"),
+    "a range below a limit left out before": ("x < 3 AND x <= 3 AND x >= 3", 22, "x < 3 and x >= 3 never"),
+    "the first of two equal limits": ("x > 1 AND 1 < x AND x < 1", 21, "x > 1 and x < 1 never"),
+    "a chain within a chain": ("y == 1 OR x == 1 AND x == 2", 22, "x == 1 and x == 2 never hold together"),
+    "a chain behind something else": ("y HAS 'a' AND x == 1 AND x == 2", 26, "x == 1 and x == 2 never"),
     "a value out of range": ("x > 5 AND x == 3", 11, "never hold together"),
     "everything but nothing": ("x != 'a' OR x != 'b'", 13, "holds whatever text x is; write AND"),
     "every number": ("hour > 8 OR 18 > hour", 13, "hour > 8 or 18 > hour holds whatever number hour is"),
@@ -104,7 +118,7 @@ def test_a_whole_condition_that_is_constant_is_told_at_the_end_without_a_column(
         "the whole condition never holds; write 1==0 if that is meant",
     )
     *_, last = findings("x == 1 OR 2 == 2")
-    assert "the whole condition always holds" in str(last)
+    assert str(last) == "the whole condition always holds; write 1==1 if that is meant"
 
 
 OF_KIND = {
@@ -114,6 +128,9 @@ OF_KIND = {
     "tags": Kind.ARRAY,
     "home": Kind.OBJECT,
 }
+
+
+CHOICES: Mapping[object, Sequence[str]] = {"none": (), "ten": "abcdefghij", "eleven": "abcdefghijk"}
 
 
 class WorkerNames:
@@ -130,6 +147,12 @@ class WorkerNames:
             return Known(frozenset({Kind.STRING}), missing=False, values=("Mon", "Tue"))
         if path == ("worker", "gone"):
             return Known(frozenset(), absent="nobody has it")
+        if path == ("worker", "mixed"):
+            return Known(frozenset({Kind.STRING, Kind.NUMBER}), where=" here")
+        if path == ("worker", "sure"):
+            return Known(frozenset({Kind.ARRAY}), missing=False)
+        if path[-1] in CHOICES:
+            return Known(frozenset({Kind.STRING}), values=CHOICES[path[-1]])
         kind = OF_KIND.get(str(path[-1]))
         return None if kind is None else Known(frozenset({kind}), where=" here")
 
@@ -165,6 +188,8 @@ KNOWN = {
     "a quoted path": ("worker.x == 'worker.y'", "write worker.y"),
     "a quoted name where names have a prefix": ("'level' == 3", "write worker.level == 3"),
     "an unknown name": ("team == 'a'", "unknown team"),
+    "an unknown name that is also compared wrongly": ("team IN 'a'", "unknown team"),
+    "NOT IN an array that may be missing": ("worker.x NOT IN worker.tags", "NOT IN is false where worker.t"),
     "an absent attribute": ("worker.gone HAS 'a'", "nobody has it"),
 }
 
@@ -184,10 +209,79 @@ def test_what_is_known_of_a_name_counts(text: str, says: str) -> None:
         "worker.level == worker.x AND worker.x HAS worker.team",
         "worker.level CONTAINS 4 AND worker.day IN ['Mon', 'Tue']",
         "'Mon' == worker.day",
+        "worker.x == 'a.b' AND worker.x != 'worker'",
+        "worker.x NOT IN worker.sure",
+        "worker.mixed == 'a' OR worker.mixed > 3",
     ],
 )
 def test_what_agrees_with_what_is_known_passes(text: str) -> None:
     assert list(lint(parse(text), WorkerNames())) == []
+
+
+IN_FULL = {
+    "level >= null": "null, which has no order, so this never holds; use == or !=",
+    "worker.mixed HAS 'a'": "HAS looks in an array and never holds without one, "
+    "but worker.mixed is a number or text here; write worker.mixed == 'a'",
+    "worker.level HAS 'a'": "HAS looks in an array and never holds without one, "
+    "but worker.level is a number here; write worker.level == 'a'",
+    "worker.team HAS 'a'": "HAS looks in an array and never holds without one, "
+    "but worker.team is text here; write worker.team == 'a' or worker.team CONTAINS 'a'",
+    "worker.home HAS 'a'": "HAS looks in an array and never holds without one, "
+    "but worker.home is an object here; name the key that has the array",
+    "worker.tags HAS ['a', 'b', 'c']": "HAS looks for one value, but ['a', 'b', 'c'] is an array, "
+    "so this never holds; write worker.tags HAS 'a' AND worker.tags HAS 'b'",
+    "worker.tags HAS ['a']": "HAS looks for one value, but ['a'] is an array, "
+    "so this never holds; compare with one value",
+    "worker.tags NOT IN ['a']": "NOT IN looks for one value, but worker.tags is an array here, "
+    "so this excludes nothing; ask for each value, as in worker.tags HAS 'a'",
+    "worker.tags IN worker.x": "IN looks for one value, but worker.tags is an array here, "
+    "so this never holds; compare with one value",
+    "worker.home IN ['a', 'b']": "IN looks for one value, but worker.home is an object here, "
+    "so this never holds; compare with one value",
+    "worker.level IN ['x', 'y']": "worker.level is a number here, but nothing in ['x', 'y'] is, "
+    "so this never holds; list a number",
+    "worker.level NOT IN ['1', '2']": "worker.level is a number here, but nothing in ['1', '2'] is, "
+    "so this always holds; write 1 without quotes",
+    "[1] == 1": "== compares single values, but [1] is an array; write one value",
+    "['a'] CONTAINS worker.x": "CONTAINS compares single values, but ['a'] is an array; write one value",
+    "worker.x > [1]": "> compares single values, but [1] is an array; compare one of its items",
+    "worker.vip == 'x'": "worker.vip is a boolean here and 'x' is text: they are never equal; "
+    "compare worker.vip with a boolean",
+    "worker.vip == 'false'": "worker.vip is a boolean here and 'false' is text: they are never equal; "
+    "write false without quotes",
+    "worker.vip == 2": "worker.vip is a boolean here and 2 is a number: they are never equal; "
+    "compare worker.vip with a boolean",
+    "worker.vip == 0": "worker.vip is a boolean here and 0 is a number: they are never equal; write false",
+    "worker.level == true": "worker.level is a number here and true is a boolean: they are never equal; "
+    "compare worker.level with a number",
+    "worker.mixed == true": "worker.mixed is a number or text here and true is a boolean: "
+    "they are never equal; write 'true' in quotes",
+    "true != worker.mixed": "true is a boolean and worker.mixed is a number or text here: "
+    "they are always unequal; write 'true' in quotes",
+    "worker.mixed == worker.vip": "worker.mixed is a number or text here and worker.vip is a boolean here: "
+    "they are never equal; compare worker.mixed with a number or text",
+    "worker.home > worker.vip": "worker.home is an object here, which has no order, so this never holds; "
+    "use == or !=",
+    "'worker.level' == 3": "'worker.level' in quotes is text and not the value of that name; "
+    "write worker.level == 3",
+    "worker.none == 'a'": "worker.none is never 'a'; it has no value here",
+    "worker.ten == 'x'": "worker.ten is never 'x'; "
+    "it is one of 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'",
+    "worker.eleven == 'x'": "worker.eleven is never 'x'; "
+    "it is one of 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', …",
+}
+
+
+@pytest.mark.parametrize(("text", "told"), IN_FULL.items())
+def test_a_finding_in_full(text: str, told: str) -> None:
+    names = ANY_NAMES if text.startswith("level") else WorkerNames()
+    assert [found.message for found in lint(parse(text), names)] == [told]
+
+
+def test_what_a_message_repeats_is_on_one_line_and_not_long() -> None:
+    assert shown("a\nb\x07c") == "a b c"
+    assert shown("x" * 60) == "x" * 60
+    assert shown("x" * 61) == "x" * 59 + "…"
 
 
 def test_a_name_is_complained_about_once() -> None:

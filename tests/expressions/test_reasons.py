@@ -26,6 +26,7 @@ FAILURES = {
     ),
     "a nested path": ("worker.at.desk == 5", "worker.at.desk == 5 is false: at.desk is 4"),
     "an object": ("worker.at == 5", "worker.at == 5 is false: at is an object"),
+    "the root itself": ("worker == 5", "worker == 5 is false: worker is an object"),
     "a constant": ("1 == 2", "1==0 never holds"),
 }
 
@@ -43,6 +44,16 @@ def test_without_a_root_paths_are_spelled_in_full() -> None:
     assert failing.why_not(WORKER) == "worker.level > 2 is false: worker.level is 2"
 
 
+def test_as_many_alternatives_and_values_as_may_be_are_told_in_full() -> None:
+    text = " OR ".join(f"worker.{name} == 1" for name in "abcd")
+    failing = Clauses(parse(text), root="worker").first_failing(WORKER)
+    assert failing is not None
+    assert failing.failure == "none of worker.a == 1, worker.b == 1, worker.c == 1, worker.d == 1 holds"
+    five = Clauses(parse(f"{text} OR worker.e == 1"), root="worker").first_failing(WORKER)
+    assert five is not None
+    assert five.values(WORKER) == ", ".join(f"{name} is missing" for name in "abcde")
+
+
 def test_only_the_first_few_of_many_values_are_told() -> None:
     text = " OR ".join(f"worker.a{number} == 1" for number in range(9))
     failing = Clauses(parse(text), root="worker").first_failing(WORKER)
@@ -58,6 +69,7 @@ def test_only_the_first_few_of_many_values_are_told() -> None:
     [
         (None, "missing"),
         (True, "true"),
+        (False, "false"),
         (2.50, "2.5"),
         ("it's", r"'it\'s'"),
         ([None, [1], {}], "[null, […], an object]"),
@@ -70,6 +82,11 @@ def test_values_are_spelled_as_in_expressions(value: Any, shown: str) -> None:
 @pytest.mark.parametrize("value", ["x" * 4_000, list(range(4_000)), 10**4_000, 1e308])
 def test_a_long_value_is_cut(value: Any) -> None:
     assert len(value_shown(value)) <= 60
+
+
+def test_a_value_of_just_the_length_allowed_is_not_cut() -> None:
+    assert value_shown("x" * 58) == f"'{'x' * 58}'"
+    assert value_shown("x" * 59) == f"'{'x' * 58}…"
 
 
 @given(TEXTS, ENVS)
@@ -96,3 +113,11 @@ def test_a_condition_that_can_never_hold_is_told_with_what_was_known() -> None:
     assert why_never(expression, {"task": {"level": True}}) == (
         "worker.level >= task.level can hold for nobody: task.level is true"
     )
+
+
+def test_a_condition_that_can_never_hold_names_the_values_of_every_root() -> None:
+    expression = parse("task.level > limits.level")
+    assert why_never(expression, {"task": {"level": 1}, "limits": {"level": 2}}) == (
+        "task.level > limits.level can hold for nobody: task.level is 1, limits.level is 2"
+    )
+    assert why_never(parse("1 == 2"), {}) == "1==0 can hold for nobody"

@@ -114,6 +114,10 @@ def test_nesting_up_to_the_limit_costs_no_stack(depth: int) -> None:
     assert expression.evaluate({"b": 2}) is expression.bind({"b": 2, "c": None}).evaluate({})
 
 
+def test_brackets_side_by_side_do_not_nest() -> None:
+    assert parse(" AND ".join(["(a IN [1])"] * 20), depth_max=3).evaluate({"a": 1})
+
+
 def test_brackets_in_strings_do_not_nest() -> None:
     assert parse("a == '" + "(" * 1_000 + "'").evaluate({"a": "(" * 1_000})
 

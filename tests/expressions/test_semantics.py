@@ -15,6 +15,8 @@ MISSING = object()
 VECTORS: list[tuple[str, Any, str, Any, bool]] = [
     ("numbers compare by value", 1, "==", 1.0, True),
     ("numbers differ by value", 1, "!=", 1.5, True),
+    ("the number 1 does not differ from itself", 1, "!=", 1.0, False),
+    ("the number 0 does not differ from itself", 0, "!=", 0, False),
     ("numbers are ordered", 2, "<", 10, True),
     ("integers and decimals are ordered", 9.5, ">=", 9, True),
     ("equal numbers are <=", 3, "<=", 3, True),
