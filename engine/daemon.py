@@ -25,7 +25,7 @@ from pydantic import BaseModel
 
 from engine import __version__
 from engine.api.app import build_app
-from engine.api.call import ApiLimits
+from engine.api.limits import ApiLimits
 from engine.api.middleware import GATE
 from engine.api.rate_limit import RateLimits
 from engine.callbacks.dispatcher import CallbackDispatcher

@@ -3,8 +3,9 @@
 from aiohttp import web
 
 from engine.api.auth import Authenticator
-from engine.api.call import Api, ApiLimits
+from engine.api.call import Api
 from engine.api.health import add_probes
+from engine.api.limits import ApiLimits
 from engine.api.middleware import GATE, Gate, edge
 from engine.api.rate_limit import RateLimiter, RateLimits
 from engine.api.routes import add_routes

@@ -10,11 +10,14 @@ from aiohttp import web
 from engine.api import answers
 from engine.api import representations as render
 from engine.api.call import Call
+from engine.api.envelopes import BulkResults
 from engine.api.forms import content_type_of, form_of, read_large_body
 from engine.api.idempotency import fingerprint, key_of
+from engine.api.operations import operation
 from engine.api.problems import INTERNAL, ApiError, bad_request, problem, translate
 from engine.api.tasks import creation
 from engine.errors import PointsmanError
+from engine.readers import Schema
 from engine.routing.commands import CreateTask
 from engine.runtime.once import Once, Outcome
 
@@ -26,7 +29,17 @@ _READ_AT_ONCE = 250
 
 Result = dict[str, Any]
 
+_A_TASK: Schema = {"$ref": "#/components/schemas/CreateTaskBody"}
+_TASKS: Schema = {"type": "array", "items": _A_TASK, "maxItems": TASKS_MAX}
+_BODIES: dict[str, Schema] = {
+    "application/json": {
+        "anyOf": [_TASKS, {"type": "object", "properties": {"tasks": _TASKS}, "required": ["tasks"]}]
+    },
+    "application/x-ndjson": {"type": "string", "description": "A task as a JSON object on each line."},
+}
 
+
+@operation("CreateTaskBulk", answers=BulkResults, bodies=_BODIES, once=True)
 async def create_tasks(call: Call) -> web.Response:
     """Create up to TASKS_MAX tasks; answers 200 with the result of each, in their order.
 
@@ -134,7 +147,7 @@ def _command(call: Call, item: Any) -> CreateTask:
         raise item
     if not isinstance(item, dict):
         raise bad_request("The task is not a JSON object")
-    return creation(call, form_of(item, call.api.limits.request_fields_max))
+    return creation(call.api, form_of(item, call.api.limits.request_fields_max))
 
 
 def _raise_when_nothing_was_done(outcomes: list[Any]) -> None:

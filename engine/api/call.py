@@ -12,6 +12,8 @@ from engine.api.access import Asked, Principal
 from engine.api.auth import Authenticator
 from engine.api.forms import Form, parse_urlencoded, read_form, read_tolerant_form
 from engine.api.idempotency import fingerprint, key_of, pack, unpack
+from engine.api.limits import ApiLimits
+from engine.api.operations import NOTHING, Operation
 from engine.api.problems import ApiError, access_denied, not_found, precondition_failed
 from engine.api.rate_limit import Headers, RateLimiter
 from engine.api.representations import Place
@@ -33,17 +35,6 @@ EXPLANATIONS_WAITING_MAX = 8
 
 COUNTS_WAITING_MAX = 64
 """So many requests for present figures may wait per workspace: each counts the workers of its scope."""
-
-
-@dataclass(slots=True, frozen=True)
-class ApiLimits:
-    """What one request may hold."""
-
-    request_bytes_max: int = 4_194_304
-    request_fields_max: int = 1_000
-    bulk_bytes_max: int = 50_331_648
-    attributes_chars_max: int = 4_096
-    workflow_configuration_bytes_max: int = 1_038_576
 
 
 @dataclass(slots=True, frozen=True)
@@ -77,6 +68,7 @@ class Call:
     request: web.Request
     api: Api
     principal: Principal
+    operation: Operation
 
     @property
     def account_sid(self) -> str:
@@ -105,6 +97,14 @@ class Call:
         """Return the query parameters. Raises 400 when they are malformed."""
         raw = self.request.rel_url.raw_query_string
         return parse_urlencoded(raw.encode("utf-8", "surrogateescape"), self.api.limits.request_fields_max)
+
+    def filters(self, query: Form) -> dict[str, Any]:
+        """Return the operation's fields of the query, by argument. Raises 400."""
+        return self.operation.query.read(query, self.api)
+
+    async def fields(self) -> dict[str, Any]:
+        """Return the operation's fields of the body, by argument. Raises 400, and what `form` raises."""
+        return (self.operation.body or NOTHING).read(await self.form(), self.api)
 
     async def form(self) -> Form:
         """Return the fields of the body. Raises 400 when it is malformed, 413 when it is too large."""
@@ -214,7 +214,6 @@ class Call:
         await self.api.service.submit(self.account_sid, self.workspace_sid, command)
 
 
-Endpoint = Callable[[Call], Awaitable[web.Response]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -222,7 +221,7 @@ RATE_LIMIT_HEADERS = "rate_limit_headers"
 """Where a request keeps the headers that tell of the rate limits it was counted by."""
 
 
-def guarded(api: Api, template: str, endpoint: Endpoint) -> Handler:
+def guarded(api: Api, template: str, operation: Operation) -> Handler:
     """Make a handler that lets only the account itself, or whom it lets, at its workspaces.
 
     Raises (when handling): 401 or 403 without the right credentials, 429 over a rate limit, 403 when a token
@@ -233,7 +232,7 @@ def guarded(api: Api, template: str, endpoint: Endpoint) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         authorization = request.headers.get("Authorization")
         principal = authenticator.recall(authorization) or await authenticator.identify(authorization)
-        call = Call(request, api, principal)
+        call = Call(request, api, principal, operation)
         if limiter.enabled:
             headers: Headers = {}
             request[RATE_LIMIT_HEADERS] = headers
@@ -244,7 +243,7 @@ def guarded(api: Api, template: str, endpoint: Endpoint) -> Handler:
             await _admit_token(call, template)
         named = {_LOGGED[name]: sid for name, sid in request.match_info.items() if name in _LOGGED}
         structlog.contextvars.bind_contextvars(account_sid=principal.account_sid, **named)
-        return await endpoint(call)
+        return await operation.endpoint(call)
 
     return handle
 

@@ -7,17 +7,25 @@ from aiohttp import web
 
 from engine.api import answers, fields
 from engine.api.call import Call
+from engine.api.documents import Event
+from engine.api.operations import Fields, operation, optional
 from engine.api.paging import Paging, empty_page
-from engine.api.representations import Document, Place, iso_date
-from engine.api.windows import read_window
+from engine.api.representations import Place, iso_date
+from engine.api.windows import WINDOW, window_of
 from engine.routing.views import EventView
 
-_RESERVATION = fields.sid("WR")
-_QUEUE = fields.sid("WQ")
-_TASK = fields.sid("WT")
-_WORKER = fields.sid("WK")
-_WORKFLOW = fields.sid("WW")
-_EVENT = fields.sid("EV")
+_SUBJECTS = Fields(
+    event_type=optional("EventType", fields.text, "Only those of exactly this type."),
+    reservation_sid=optional("ReservationSid", fields.sid("WR"), "Only those about this reservation."),
+    task_queue_sid=optional("TaskQueueSid", fields.sid("WQ"), "Only those about this queue."),
+    task_sid=optional("TaskSid", fields.sid("WT"), "Only those about this task."),
+    worker_sid=optional("WorkerSid", fields.sid("WK"), "Only those about this worker."),
+    workflow_sid=optional("WorkflowSid", fields.sid("WW"), "Only those about this workflow."),
+    sid=optional("Sid", fields.sid("EV"), "Only this one."),
+)
+_CHANNEL = Fields(
+    channel=optional("TaskChannel", fields.text, "Only those about this task channel: SID or unique name.")
+)
 
 _COLLECTIONS = {
     "WT": "Tasks",
@@ -30,22 +38,14 @@ _COLLECTIONS = {
 _NESTED = {"WR": ("task_sid", "Tasks", "Reservations"), "WC": ("worker_sid", "Workers", "Channels")}
 
 
+@operation("ListEvent", answers=Event, lists="events", query=WINDOW | _SUBJECTS | _CHANNEL)
 async def list_events(call: Call) -> web.Response:
     """List the workspace's events within a window of time."""
     query = call.query()
     paging = Paging.read(query)
-    window = read_window(query, call.api.clock())
-    filters = {
-        "event_type": query.value("EventType", fields.text, None),
-        "reservation_sid": query.value("ReservationSid", _RESERVATION, None),
-        "task_queue_sid": query.value("TaskQueueSid", _QUEUE, None),
-        "task_sid": query.value("TaskSid", _TASK, None),
-        "worker_sid": query.value("WorkerSid", _WORKER, None),
-        "workflow_sid": query.value("WorkflowSid", _WORKFLOW, None),
-        "sid": query.value("Sid", _EVENT, None),
-    }
-    channel = query.value("TaskChannel", fields.text, None)
-    channel_sid = None
+    asked = call.filters(query)
+    window = window_of(asked, call.api.clock())
+    channel, channel_sid = asked.pop("channel"), None
     if channel is not None:
         view = await call.reads.task_channel(call.workspace_sid, channel)
         if view is None:
@@ -57,19 +57,20 @@ async def list_events(call: Call) -> web.Response:
         start_ms=window.start_ms,
         end_ms=window.end_ms,
         task_channel_sid=channel_sid,
-        **filters,
+        **asked,
     )
     return paging.answer(call, "events", page, event)
 
 
+@operation("FetchEvent", answers=Event)
 async def fetch_event(call: Call) -> web.Response:
     """Answer one event."""
     view = call.found(await call.reads.event(call.workspace_sid, call.path("EV")))
     return answers.document(event(call.place(), view))
 
 
-def event(place: Place, view: EventView) -> Document:
-    """Render an event (17 properties); its data is an object whose values are text."""
+def event(place: Place, view: EventView) -> Event:
+    """Render an event; its data is an object whose values are text."""
     return {
         "account_sid": place.account_sid,
         "actor_sid": view.actor_sid,

@@ -1,13 +1,22 @@
 """Why a task waits, or why its worker has it: ours, beside the contract."""
 
-from typing import Any
-
 from aiohttp import web
 
 from engine.api import answers
 from engine.api.call import Call
+from engine.api.explanations import (
+    AsksExplanation,
+    Explanation,
+    OfferExplanation,
+    PositionExplanation,
+    ReasonExplanation,
+    RouteExplanation,
+    TimerExplanation,
+    WorkerReason,
+)
+from engine.api.operations import operation
 from engine.api.paging import Paging
-from engine.api.representations import Document, Place, iso_date
+from engine.api.representations import Place, iso_date
 from engine.routing.commands import ExplainTask
 from engine.routing.errors import NotFound
 from engine.routing.explain import explain_finished
@@ -24,6 +33,7 @@ from engine.routing.explain_views import (
 from engine.storage.reads import Page
 
 
+@operation("ExplainTask", answers=WorkerReason, lists="workers", envelope=Explanation)
 async def explain_task(call: Call) -> web.Response:
     """Explain a task as of now, with one page of workers; a finished one tells its status and reason."""
     paging = Paging.read(call.query())
@@ -36,11 +46,11 @@ async def explain_task(call: Call) -> web.Response:
         task = call.found(await call.reads.task(call.workspace_sid, command.sid))
         explanation = explain_finished(task, call.api.clock())
     page = Page(list(explanation.workers), explanation.next_worker, explanation.previous_worker)
-    body = _explanation(call.place(), explanation) | paging.document(call, "workers", page, _worker)
+    body = {**_explanation(call.place(), explanation), **paging.document(call, "workers", page, _worker)}
     return answers.document(body)
 
 
-def _explanation(place: Place, view: TaskExplanation) -> Document:
+def _explanation(place: Place, view: TaskExplanation) -> Explanation:
     task, now_ms = view.task, view.evaluated_ms
     base = place.workspace_url
     task_url = f"{base}/Tasks/{task.sid}"
@@ -60,10 +70,10 @@ def _explanation(place: Place, view: TaskExplanation) -> Document:
         "task_queue_sid": queue_sid,
         "task_queue_friendly_name": task.task_queue_friendly_name,
         "routing_target": task.routing_target,
-        "route": view.route and _route(view.route),
-        "asks": view.asked and _asked(view.asked),
+        "route": _route(view.route) if view.route else None,
+        "asks": _asked(view.asked) if view.asked else None,
         "timers": [_timer(timer, now_ms) for timer in view.timers],
-        "position": view.position and _position(view.position),
+        "position": _position(view.position) if view.position else None,
         "reservations": [_offer(place, task_url, offer, now_ms) for offer in view.offers],
         "worker_count": view.worker_count,
         "reasons": [_reason(place, reason) for reason in view.reasons],
@@ -78,7 +88,7 @@ def _explanation(place: Place, view: TaskExplanation) -> Document:
     }
 
 
-def _route(view: RouteView) -> Document:
+def _route(view: RouteView) -> RouteExplanation:
     return {
         "kind": view.kind,
         "workflow_sid": view.workflow_sid,
@@ -93,7 +103,7 @@ def _route(view: RouteView) -> Document:
     }
 
 
-def _asked(view: AskedView) -> Document:
+def _asked(view: AskedView) -> AsksExplanation:
     return {
         "target_workers": view.target_workers,
         "expression": view.expression,
@@ -107,7 +117,7 @@ def _asked(view: AskedView) -> Document:
     }
 
 
-def _timer(view: TimerView, now_ms: int) -> Document:
+def _timer(view: TimerView, now_ms: int) -> TimerExplanation:
     return {
         "name": view.name,
         "date": iso_date(view.at_ms),
@@ -116,7 +126,7 @@ def _timer(view: TimerView, now_ms: int) -> Document:
     }
 
 
-def _position(view: PositionView) -> Document:
+def _position(view: PositionView) -> PositionExplanation:
     return {
         "tasks_before_among_alike": view.before_among_alike,
         "tasks_alike": view.alike,
@@ -125,7 +135,7 @@ def _position(view: PositionView) -> Document:
     }
 
 
-def _offer(place: Place, task_url: str, view: OfferView, now_ms: int) -> Document:
+def _offer(place: Place, task_url: str, view: OfferView, now_ms: int) -> OfferExplanation:
     until_ms = view.until_ms
     return {
         "sid": view.reservation_sid,
@@ -141,7 +151,7 @@ def _offer(place: Place, task_url: str, view: OfferView, now_ms: int) -> Documen
     }
 
 
-def _reason(place: Place, view: ReasonView) -> Document:
+def _reason(place: Place, view: ReasonView) -> ReasonExplanation:
     return {
         "reason": view.reason,
         "explanation": view.explanation,
@@ -151,7 +161,7 @@ def _reason(place: Place, view: ReasonView) -> Document:
     }
 
 
-def _worker(place: Place, view: WorkerReasonView) -> dict[str, Any]:
+def _worker(place: Place, view: WorkerReasonView) -> WorkerReason:
     return {
         "worker_sid": view.sid,
         "worker_name": view.friendly_name,

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from engine.api.fields import expression_text
 from engine.api.problems import bad_request
 from engine.expressions.expression import Expression, ExpressionError, parse
+from engine.readers import Reader, reads
 from engine.routing.values import parse_attributes, worker_values
 from engine.routing.views import TaskQueueView, TaskView, WorkerView
 
@@ -17,7 +18,7 @@ Ordering = tuple[tuple[str, bool], ...]
 _DIRECTIONS = {"asc": False, "desc": True}
 
 
-def ordering(columns: dict[str, str]) -> Callable[[str, str], Ordering]:
+def ordering(columns: dict[str, str]) -> Reader[Ordering]:
     """Make a reader of `Attribute:asc,Attribute:desc`.
 
     Args:
@@ -25,6 +26,7 @@ def ordering(columns: dict[str, str]) -> Callable[[str, str], Ordering]:
     """
     known = {name.lower(): column for name, column in columns.items()}
 
+    @reads(type="string", examples=[f"{name}:asc" for name in columns])
     def read(name: str, value: str) -> Ordering:
         terms: dict[str, bool] = {}
         for term in value.split(","):
@@ -40,6 +42,7 @@ def ordering(columns: dict[str, str]) -> Callable[[str, str], Ordering]:
     return read
 
 
+@reads(**expression_text.schema)
 def expression(name: str, value: str) -> Expression:
     """Read an expression. Raises 400/20001 with the column of the mistake."""
     try:

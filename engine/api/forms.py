@@ -5,7 +5,6 @@ for the readers in `fields.py`.
 """
 
 import re
-from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import unquote_plus
 
@@ -13,12 +12,10 @@ import orjson
 from aiohttp import web
 
 from engine.api.problems import bad_request, too_large
+from engine.readers import Reader
 
 T = TypeVar("T")
 D = TypeVar("D")
-
-Reader = Callable[[str, str], T]
-"""Takes a field's name and text, returns its value or raises an ApiError of status 400."""
 
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _FORM_TYPES = {"", "application/x-www-form-urlencoded"}

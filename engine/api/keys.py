@@ -7,21 +7,35 @@ own revocation. A secret is told once, by the answer to the create.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any
 
 from aiohttp import web
 
-from engine.api import answers, fields
+from engine.api import answers
 from engine.api.call import Call
+from engine.api.envelopes import ApiKey, ApiKeyPage, NewApiKey
+from engine.api.operations import Fields, exact, operation, optional
 from engine.api.paging import Paging
 from engine.api.problems import bad_request, forbidden
 from engine.keyring import TooManyKeys
+from engine.readers import reads
 from engine.storage.keys import ApiKeyView
 from engine.storage.reads import Page
 
 NAME_CHARS_MAX = 64
 
 
+@reads(type="string", maxLength=NAME_CHARS_MAX)
+def _name(name: str, value: str) -> str:
+    if len(value) > NAME_CHARS_MAX:
+        raise bad_request(f"{name} is longer than {NAME_CHARS_MAX} characters")
+    return value
+
+
+_NEW = Fields(name=optional("FriendlyName", _name, "What it is for.", ""))
+_CHANGED = Fields(name=exact("FriendlyName", _name, "What it is for."))
+
+
+@operation("ListKey", answers=ApiKey, lists="keys", envelope=ApiKeyPage)
 async def list_keys(call: Call) -> web.Response:
     """List the account's keys."""
     account_sid = _own_account(call)
@@ -30,10 +44,11 @@ async def list_keys(call: Call) -> web.Response:
     return answers.document(_envelope(call, paging, page))
 
 
+@operation("CreateNewKey", 201, answers=NewApiKey, body=_NEW)
 async def create_key(call: Call) -> web.Response:
     """Make a key; this answer is the only one with its secret."""
     account_sid = _own_account(call)
-    name = (await call.form()).value("FriendlyName", _name, "")
+    name = (await call.fields())["name"]
     try:
         key = await call.api.keyring.create_key(call.mint("SK"), account_sid, name)
     except TooManyKeys as error:
@@ -42,26 +57,32 @@ async def create_key(call: Call) -> web.Response:
     return answers.created({**_document(view), "secret": key.secret})
 
 
+@operation("FetchKey", answers=ApiKey)
 async def fetch_key(call: Call) -> web.Response:
     """Answer one key."""
-    account_sid = _own_account(call)
-    return answers.document(_document(call.found(await call.reads.api_key(account_sid, call.path("SK")))))
+    return await _answer(call, _own_account(call))
 
 
+@operation("UpdateKey", answers=ApiKey, body=_CHANGED)
 async def update_key(call: Call) -> web.Response:
     """Change the name of a key."""
     account_sid = _own_account(call)
-    name = (await call.form()).exact("FriendlyName", _name, None)
+    name = (await call.fields())["name"]
     if name is not None:
         await call.api.keyring.rename_key(account_sid, call.path("SK"), name)
-    return await fetch_key(call)
+    return await _answer(call, account_sid)
 
 
+@operation("DeleteKey", 204)
 async def delete_key(call: Call) -> web.Response:
     """Revoke a key."""
     if not await call.api.keyring.revoke_key(_own_account(call), call.path("SK")):
         raise call.missing()
     return answers.no_content()
+
+
+async def _answer(call: Call, account_sid: str) -> web.Response:
+    return answers.document(_document(call.found(await call.reads.api_key(account_sid, call.path("SK")))))
 
 
 def _own_account(call: Call) -> str:
@@ -73,14 +94,7 @@ def _own_account(call: Call) -> str:
     return call.account_sid
 
 
-def _name(name: str, value: str) -> str:
-    text = fields.text(name, value)
-    if len(text) > NAME_CHARS_MAX:
-        raise bad_request(f"{name} is longer than {NAME_CHARS_MAX} characters")
-    return text
-
-
-def _document(view: ApiKeyView) -> dict[str, Any]:
+def _document(view: ApiKeyView) -> ApiKey:
     return {
         "sid": view.sid,
         "friendly_name": view.friendly_name,
@@ -93,7 +107,7 @@ def _date(moment_ms: int) -> str:
     return format_datetime(datetime.fromtimestamp(moment_ms // 1000, UTC))
 
 
-def _envelope(call: Call, paging: Paging, page: Page[ApiKeyView]) -> dict[str, Any]:
+def _envelope(call: Call, paging: Paging, page: Page[ApiKeyView]) -> dict[str, object]:
     items: Sequence[ApiKeyView] = page.items
     start = paging.number * paging.size
     return {

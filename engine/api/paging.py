@@ -15,10 +15,12 @@ from aiohttp import web
 
 from engine.api import answers
 from engine.api.call import Call
-from engine.api.fields import whole_number
+from engine.api.fields import integer, whole_number
 from engine.api.forms import Form
+from engine.api.operations import Fields, optional
 from engine.api.problems import ABSOLUTE_PAGING, bad_page_token, bad_request
 from engine.api.representations import Document, Rendering
+from engine.readers import reads
 from engine.sids import is_sid
 from engine.storage.reads import Page, PageRequest
 
@@ -29,7 +31,33 @@ PAGE_NUMBER_MAX = 2**31 - 1
 _FORWARD = "PA"
 _BACKWARD = "PB"
 _CURSOR = re.compile(r"[A-Za-z0-9_=.~-]{1,512}")
-_PAGING_NAMES = {"Page", "PageSize", "PageToken"}
+
+
+@reads(type="string", pattern=f"^({_FORWARD}|{_BACKWARD}){_CURSOR.pattern}$")
+def _page_token(_name: str, value: str) -> str:
+    if value[:2] not in {_FORWARD, _BACKWARD} or not _CURSOR.fullmatch(value[2:]):
+        raise bad_page_token()
+    return value
+
+
+PAGING = Fields(
+    size=optional(
+        "PageSize",
+        whole_number,
+        f"Items on a page; what is below 1 or above {PAGE_SIZE_MAX} is taken as that bound.",
+        PAGE_SIZE_DEFAULT,
+    ),
+    number=optional(
+        "Page",
+        integer(0, PAGE_NUMBER_MAX),
+        "The client's own count of pages. It selects nothing: without PageToken only 0 can be meant.",
+        0,
+    ),
+    token=optional("PageToken", _page_token, "Where the page begins, as the page before or after told it."),
+)
+"""What every list takes."""
+
+_PAGING_NAMES = {field.name for field in PAGING}
 
 
 @dataclass(slots=True, frozen=True)
@@ -48,11 +76,7 @@ class Paging:
         Raises:
             ApiError: 400 for a number that is none, 40153 for a page without token, 21481 for a bad token.
         """
-        size = query.value("PageSize", whole_number, PAGE_SIZE_DEFAULT)
-        number = query.value("Page", whole_number, 0)
-        token = query.value("PageToken", _page_token, None)
-        if not 0 <= number <= PAGE_NUMBER_MAX:
-            raise bad_request(f"Page must be at least 0 and at most {PAGE_NUMBER_MAX}")
+        size, number, token = PAGING.read(query).values()
         if number and token is None:
             raise bad_request("Page needs the PageToken that came with it", ABSOLUTE_PAGING)
         filters = [pair for pair in query.pairs() if pair[0] not in _PAGING_NAMES]
@@ -128,9 +152,3 @@ class Paging:
 def empty_page() -> Page[Any]:
     """Return a page without items, for a filter that names something that does not exist."""
     return Page([], None, None)
-
-
-def _page_token(_name: str, value: str) -> str:
-    if value[:2] not in {_FORWARD, _BACKWARD} or not _CURSOR.fullmatch(value[2:]):
-        raise bad_page_token()
-    return value

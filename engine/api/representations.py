@@ -1,14 +1,15 @@
-"""Views as the documents that clients get: the exact property sets, dates and links of contract §5 and §7.
+"""Views as the documents that clients get; `documents.py` says what is in them.
 
 Every property is always there, null when it has no value. Dates are to the second, in UTC.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, overload
 
+from engine.api import documents as doc
 from engine.routing.values import available_capacity_percentage
 from engine.routing.views import (
     ActivityView,
@@ -40,6 +41,10 @@ class Place:
         return f"{self.root}/v1/Workspaces/{self.workspace_sid}"
 
 
+@overload
+def iso_date(moment_ms: int) -> str: ...
+@overload
+def iso_date(moment_ms: int | None) -> str | None: ...
 def iso_date(moment_ms: int | None) -> str | None:
     """Return `YYYY-MM-DDTHH:MM:SSZ`, the fraction cut off; None for None."""
     return None if moment_ms is None else _iso_second(moment_ms // 1_000)
@@ -50,8 +55,8 @@ def _iso_second(moment_s: int) -> str:
     return datetime.fromtimestamp(moment_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def workspace(place: Place, view: WorkspaceView) -> Document:
-    """Render a workspace (15 properties)."""
+def workspace(place: Place, view: WorkspaceView) -> doc.Workspace:
+    """Render a workspace."""
     url = f"{place.root}/v1/Workspaces/{view.sid}"
     return {
         "account_sid": view.account_sid,
@@ -83,8 +88,8 @@ def workspace(place: Place, view: WorkspaceView) -> Document:
     }
 
 
-def activity(place: Place, view: ActivityView) -> Document:
-    """Render an activity (9 properties)."""
+def activity(place: Place, view: ActivityView) -> doc.Activity:
+    """Render an activity."""
     base = place.workspace_url
     return {
         "account_sid": place.account_sid,
@@ -99,8 +104,8 @@ def activity(place: Place, view: ActivityView) -> Document:
     }
 
 
-def task(place: Place, view: TaskView) -> Document:
-    """Render a task (24 properties); `age` counts up to now, also when the task is finished."""
+def task(place: Place, view: TaskView) -> doc.Task:
+    """Render a task; `age` counts up to now, also when the task is finished."""
     base = place.workspace_url
     url = f"{base}/Tasks/{view.sid}"
     queue, workflow_sid = view.task_queue_sid, view.workflow_sid
@@ -137,17 +142,17 @@ def task(place: Place, view: TaskView) -> Document:
     }
 
 
-def task_reservation(place: Place, view: ReservationView) -> Document:
-    """Render a reservation under its task (11 properties)."""
+def task_reservation(place: Place, view: ReservationView) -> doc.TaskReservation:
+    """Render a reservation under its task."""
     return _reservation(place, view, f"{place.workspace_url}/Tasks/{view.task_sid}")
 
 
-def worker_reservation(place: Place, view: ReservationView) -> Document:
-    """Render a reservation under its worker (11 properties)."""
+def worker_reservation(place: Place, view: ReservationView) -> doc.WorkerReservation:
+    """Render a reservation under its worker."""
     return _reservation(place, view, f"{place.workspace_url}/Workers/{view.worker_sid}")
 
 
-def _reservation(place: Place, view: ReservationView, parent_url: str) -> Document:
+def _reservation(place: Place, view: ReservationView, parent_url: str) -> doc.TaskReservation:
     base = place.workspace_url
     return {
         "account_sid": place.account_sid,
@@ -168,8 +173,8 @@ def _reservation(place: Place, view: ReservationView, parent_url: str) -> Docume
     }
 
 
-def task_channel(place: Place, view: TaskChannelView) -> Document:
-    """Render a task channel (10 properties)."""
+def task_channel(place: Place, view: TaskChannelView) -> doc.TaskChannel:
+    """Render a task channel."""
     base = place.workspace_url
     return {
         "account_sid": place.account_sid,
@@ -185,8 +190,8 @@ def task_channel(place: Place, view: TaskChannelView) -> Document:
     }
 
 
-def task_queue(place: Place, view: TaskQueueView) -> Document:
-    """Render a task queue (15 properties)."""
+def task_queue(place: Place, view: TaskQueueView) -> doc.TaskQueue:
+    """Render a task queue."""
     base = place.workspace_url
     url = f"{base}/TaskQueues/{view.sid}"
     assignment, reservation = view.assignment_activity_sid, view.reservation_activity_sid
@@ -218,8 +223,8 @@ def task_queue(place: Place, view: TaskQueueView) -> Document:
     }
 
 
-def worker(place: Place, view: WorkerView) -> Document:
-    """Render a worker (13 properties)."""
+def worker(place: Place, view: WorkerView) -> doc.Worker:
+    """Render a worker."""
     base = place.workspace_url
     url = f"{base}/Workers/{view.sid}"
     return {
@@ -249,8 +254,8 @@ def worker(place: Place, view: WorkerView) -> Document:
     }
 
 
-def worker_channel(place: Place, view: WorkerChannelView) -> Document:
-    """Render a worker's channel (13 properties, no links)."""
+def worker_channel(place: Place, view: WorkerChannelView) -> doc.WorkerChannel:
+    """Render a worker's channel."""
     free = available_capacity_percentage(view.configured_capacity, view.open_reservations)
     return {
         "account_sid": place.account_sid,
@@ -269,8 +274,8 @@ def worker_channel(place: Place, view: WorkerChannelView) -> Document:
     }
 
 
-def workflow(place: Place, view: WorkflowView) -> Document:
-    """Render a workflow (13 properties)."""
+def workflow(place: Place, view: WorkflowView) -> doc.Workflow:
+    """Render a workflow."""
     url = f"{place.workspace_url}/Workflows/{view.sid}"
     return {
         "account_sid": place.account_sid,
@@ -293,4 +298,4 @@ def workflow(place: Place, view: WorkflowView) -> Document:
     }
 
 
-Rendering = Callable[[Place, Any], Document]
+Rendering = Callable[[Place, Any], Mapping[str, object]]

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from engine.api import fields
 from engine.api.forms import Form
+from engine.api.operations import Field, Fields, optional, repeated
 from engine.api.problems import UNKNOWN_INSTRUCTION, bad_request
+from engine.readers import Reader
 from engine.routing.entities import ReservationStatus
 from engine.routing.voice import SUPERVISE, VoiceInstruction, read_instruction
 from engine.routing.voice_fields import FIELDS, VoiceField
@@ -32,6 +34,37 @@ VOICE_FIELDS: dict[str, VoiceField] = {
 SUPERVISOR_FIELDS: dict[str, VoiceField] = {field.name: field for field in FIELDS[SUPERVISE]}
 """On the task's side only."""
 
+_DECIDING = Fields(
+    status=optional("ReservationStatus", _SETTABLE, "The state it goes to; excludes Instruction."),
+    instruction=optional("Instruction", fields.text, "accept or reject, or what a voice gateway is to do."),
+    activity_sid=optional("WorkerActivitySid", _ACTIVITY, "Where a worker who rejects it goes."),
+)
+
+
+def _declared(known: dict[str, VoiceField]) -> Fields:
+    return Fields(**{name: _field(field) for name, field in known.items()})
+
+
+def _field(field: VoiceField) -> Field:
+    """Declare a field: any text that it takes, with the words that its own instruction takes as examples."""
+    words = field.also.schema.get("enum") if field.also else None
+    schema = field.read.schema | ({"examples": words} if words else {})
+    reader = Reader(field.read.read, schema)
+    if field.many:
+        return repeated(field.name, reader, _VOICE, _checked)
+    return optional(field.name, reader, _VOICE)
+
+
+def _checked(form: Form, name: str, read: Reader[str], _default: None) -> list[str]:
+    return [read(name, text) for text in form.all(name)]
+
+
+_VOICE = "Of a voice instruction; checked whenever it is sent."
+
+OF_WORKER = _DECIDING | _declared(VOICE_FIELDS)
+OF_TASK = OF_WORKER | _declared(SUPERVISOR_FIELDS)
+"""All that an update may hold: the deciding three, and the voice fields that `read_change` goes through."""
+
 
 @dataclass(slots=True, frozen=True)
 class ReservationChange:
@@ -53,9 +86,7 @@ def read_change(form: Form, *, supervised: bool) -> ReservationChange | VoiceIns
             instruction that does not exist.
         InstructionRefused: a field of the voice instruction is missing or wrong.
     """
-    status = form.value("ReservationStatus", _SETTABLE, None)
-    instruction = form.value("Instruction", fields.text, None)
-    activity_sid = form.value("WorkerActivitySid", _ACTIVITY, None)
+    status, instruction, activity_sid = _DECIDING.read(form).values()
     _check(form, [*VOICE_FIELDS.values(), *(SUPERVISOR_FIELDS.values() if supervised else ())])
     if instruction is not None:
         if status is not None:

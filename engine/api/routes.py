@@ -26,7 +26,8 @@ from engine.api import (
     workflows,
     workspaces,
 )
-from engine.api.call import Api, Endpoint, guarded
+from engine.api.call import Api, guarded
+from engine.api.operations import Operation
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _ALL = "/v1/Workspaces"
@@ -36,11 +37,11 @@ _KEYS = "/2010-04-01/Accounts/{AC}/Keys"
 
 @dataclass(slots=True, frozen=True)
 class Route:
-    """One operation of contract §4."""
+    """What is done where; `operation` says with which parameters and which answer."""
 
     method: str
     path: str
-    endpoint: Endpoint
+    operation: Operation
 
 
 ROUTES = (
@@ -111,9 +112,9 @@ ROUTES = (
 
 
 ACCOUNT_ROUTES = tuple(
-    Route(method, f"{path}{suffix}", endpoint)
+    Route(method, f"{path}{suffix}", operation)
     for suffix in (".json", "")
-    for method, path, endpoint in (
+    for method, path, operation in (
         ("GET", _KEYS, keys.list_keys),
         ("POST", _KEYS, keys.create_key),
         ("GET", f"{_KEYS}/{{SK}}", keys.fetch_key),
@@ -128,7 +129,7 @@ def add_routes(app: web.Application, api: Api) -> None:
     """Serve every route of the tables to the account that owns what the path names."""
     for route in (*ROUTES, *ACCOUNT_ROUTES):
         pattern = _PLACEHOLDER.sub(_patterned, route.path)
-        app.router.add_route(route.method, pattern, guarded(api, route.path, route.endpoint))
+        app.router.add_route(route.method, pattern, guarded(api, route.path, route.operation))
 
 
 def _patterned(placeholder: re.Match[str]) -> str:

@@ -1,17 +1,21 @@
 """Statistics (contract §6): what is, from the loop's counters; what happened, from the committed rollups."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
-from engine.api import answers, fields
+from engine.api import answers
+from engine.api import figures as documents
 from engine.api import statistics_documents as render
 from engine.api.call import Call
-from engine.api.forms import Form
+from engine.api.operations import operation
 from engine.api.paging import Paging
 from engine.api.problems import bad_request
 from engine.api.representations import Document, Place
 from engine.api.statistics_documents import Past
+from engine.api.statistics_fields import CHANNEL, NAME, PAST, QUEUES, SPLIT_PAST, WHICH_WORKERS
 from engine.api.windows import Window, statistics_window
 from engine.routing.commands import ReadRealTime
 from engine.routing.statistics_views import RealTimeView, Scope
@@ -19,77 +23,101 @@ from engine.routing.views import TaskQueueView
 from engine.sids import is_sid
 from engine.storage.statistics_reads import Cumulative, added
 
-BULK_QUEUES_MAX = 50
-THRESHOLDS_MAX = 100
-THRESHOLD_MAX_S = 10**9
-
-_QUEUE = fields.sid("WQ")
 _OWN_SID = {Scope.QUEUE: "task_queue_sid", Scope.WORKFLOW: "workflow_sid", Scope.WORKER: "worker_sid"}
 
 
+@dataclass(slots=True, frozen=True)
+class _Asked:
+    """A window, the task channel (None: all) and the thresholds that waits are split by."""
+
+    window: Window
+    channel_sid: str | None
+    thresholds: Sequence[int]
+
+
+@operation("FetchWorkspaceStatistics", answers=documents.WorkspaceStatistics, query=SPLIT_PAST)
 async def workspace_statistics(call: Call) -> web.Response:
     """Answer both kinds of figures of the workspace."""
     return await _combined(call, Scope.WORKSPACE, call.workspace_sid)
 
 
+@operation("FetchWorkspaceRealTimeStatistics", answers=documents.WorkspaceRealTimeStatistics, query=CHANNEL)
 async def workspace_real_time(call: Call) -> web.Response:
     """Answer the workspace's present figures."""
     return await _real_time(call, Scope.WORKSPACE, call.workspace_sid)
 
 
+@operation(
+    "FetchWorkspaceCumulativeStatistics", answers=documents.WorkspaceCumulativeStatistics, query=SPLIT_PAST
+)
 async def workspace_cumulative(call: Call) -> web.Response:
     """Answer what happened in the workspace within a window."""
     return await _cumulative(call, Scope.WORKSPACE, call.workspace_sid)
 
 
+@operation("FetchTaskQueueStatistics", answers=documents.TaskQueueStatistics, query=SPLIT_PAST)
 async def task_queue_statistics(call: Call) -> web.Response:
     """Answer both kinds of figures of a queue."""
     return await _combined(call, Scope.QUEUE, call.path("WQ"))
 
 
+@operation("FetchTaskQueueRealTimeStatistics", answers=documents.TaskQueueRealTimeStatistics, query=CHANNEL)
 async def task_queue_real_time(call: Call) -> web.Response:
     """Answer a queue's present figures."""
     return await _real_time(call, Scope.QUEUE, call.path("WQ"))
 
 
+@operation(
+    "FetchTaskQueueCumulativeStatistics", answers=documents.TaskQueueCumulativeStatistics, query=SPLIT_PAST
+)
 async def task_queue_cumulative(call: Call) -> web.Response:
     """Answer what happened in a queue within a window."""
     call.found(await call.reads.task_queue(call.workspace_sid, call.path("WQ")))
     return await _cumulative(call, Scope.QUEUE, call.path("WQ"))
 
 
+@operation("FetchWorkflowStatistics", answers=documents.WorkflowStatistics, query=SPLIT_PAST)
 async def workflow_statistics(call: Call) -> web.Response:
     """Answer both kinds of figures of a workflow."""
     return await _combined(call, Scope.WORKFLOW, call.path("WW"))
 
 
+@operation("FetchWorkflowRealTimeStatistics", answers=documents.WorkflowRealTimeStatistics, query=CHANNEL)
 async def workflow_real_time(call: Call) -> web.Response:
     """Answer a workflow's present figures."""
     return await _real_time(call, Scope.WORKFLOW, call.path("WW"))
 
 
+@operation(
+    "FetchWorkflowCumulativeStatistics", answers=documents.WorkflowCumulativeStatistics, query=SPLIT_PAST
+)
 async def workflow_cumulative(call: Call) -> web.Response:
     """Answer what happened in a workflow within a window."""
     call.found(await call.reads.workflow(call.workspace_sid, call.path("WW")))
     return await _cumulative(call, Scope.WORKFLOW, call.path("WW"))
 
 
+@operation(
+    "ListTaskQueuesStatistics",
+    answers=documents.TaskQueuesStatistics,
+    lists="task_queues_statistics",
+    query=SPLIT_PAST | NAME,
+)
 async def list_task_queues_statistics(call: Call) -> web.Response:
     """List both kinds of figures of the queues, optionally of the one with a name."""
     query = call.query()
     paging = Paging.read(query)
-    window, channel_sid, thresholds = await _asked(call, query)
+    values = call.filters(query)
+    asked = await _asked(call, values)
     page = await call.reads.task_queues(
-        call.workspace_sid,
-        paging.by_sid("WQ"),
-        friendly_name=query.value("FriendlyName", fields.text, None),
+        call.workspace_sid, paging.by_sid("WQ"), friendly_name=values["friendly_name"]
     )
     sids = tuple(view.sid for view in page.items)
-    views = {view.sid: view for view in await _now(call, Scope.QUEUE, sids, channel_sid, lenient=True)}
-    found = await _then(call, Scope.QUEUE, sids, window, channel_sid)
+    views = {view.sid: view for view in await _now(call, Scope.QUEUE, sids, asked.channel_sid, lenient=True)}
+    found = await _then(call, Scope.QUEUE, sids, asked)
 
     def item(place: Place, queue: TaskQueueView) -> Document:
-        past = Past(window, found[queue.sid], thresholds)
+        past = Past(asked.window, found[queue.sid], asked.thresholds)
         return {
             "account_sid": place.account_sid,
             "cumulative": render.cumulative(Scope.QUEUE, past),
@@ -101,14 +129,13 @@ async def list_task_queues_statistics(call: Call) -> web.Response:
     return paging.answer(call, "task_queues_statistics", page, item)
 
 
+@operation(
+    "CreateTaskQueueBulkRealTimeStatistics", answers=documents.TaskQueueBulkRealTimeStatistics, body=QUEUES
+)
 async def bulk_task_queue_real_time(call: Call) -> web.Response:
     """Answer the present figures of up to 50 queues; a queue that does not exist has none of anything."""
-    form = await call.tolerant_form()
-    name = "QueueSids" if "QueueSids" in form else "queueSids"
-    sids = tuple(_QUEUE(name, text) for text in form.all(name))
-    if not 1 <= len(sids) <= BULK_QUEUES_MAX:
-        raise bad_request(f"QueueSids must hold 1 to {BULK_QUEUES_MAX} SIDs")
-    views = await _now(call, Scope.QUEUE, sids, None, lenient=True)
+    sids = QUEUES.read(await call.tolerant_form())["sids"]
+    views = await _now(call, Scope.QUEUE, tuple(sids), None, lenient=True)
     place = call.place()
     return answers.document(
         {
@@ -121,85 +148,86 @@ async def bulk_task_queue_real_time(call: Call) -> web.Response:
     )
 
 
+@operation("FetchWorkerStatistics", answers=documents.WorkersStatistics, query=PAST | WHICH_WORKERS)
 async def workers_statistics(call: Call) -> web.Response:
     """Answer both kinds of figures of the workers, optionally of those of a queue or with a name."""
-    query = call.query()
-    window, channel_sid, _ = await _asked(call, query)
-    queue_sid = query.value("TaskQueueSid", _QUEUE, None)
+    values = call.filters(call.query())
+    asked = await _asked(call, values)
+    queue_sid = values["queue_sid"]
     command = ReadRealTime(
         Scope.WORKER,
         () if queue_sid is None else (queue_sid,),
-        queue_name=query.value("TaskQueueName", fields.text, None),
-        friendly_name=query.value("FriendlyName", fields.text, None),
+        queue_name=values["queue_name"],
+        friendly_name=values["friendly_name"],
     )
     (view,) = await _ask(call, command)
     body = {
         "realtime": render.realtime(Scope.WORKER, view),
-        "cumulative": await _workers_past(call, view.worker_sids, window, channel_sid),
+        "cumulative": await _workers_past(call, view.worker_sids, asked),
     }
     return _answer(call, Scope.WORKSPACE, call.workspace_sid, body)
 
 
+@operation("FetchWorkersRealTimeStatistics", answers=documents.WorkersRealTimeStatistics, query=CHANNEL)
 async def workers_real_time(call: Call) -> web.Response:
     """Answer the workers' present figures; a task channel makes no difference, every worker has each."""
-    await _channel_sid(call, call.query())
+    await _channel_sid(call, call.filters(call.query()))
     (view,) = await _ask(call, ReadRealTime(Scope.WORKER))
     body = render.real_time_resource(Scope.WORKER, view)
     return _answer(call, Scope.WORKSPACE, call.workspace_sid, body)
 
 
+@operation("FetchWorkersCumulativeStatistics", answers=documents.WorkersCumulativeStatistics, query=PAST)
 async def workers_cumulative(call: Call) -> web.Response:
     """Answer what all workers did within a window."""
-    window, channel_sid, _ = await _asked(call, call.query())
-    body = await _workers_past(call, None, window, channel_sid)
+    body = await _workers_past(call, None, await _asked(call, call.filters(call.query())))
     return _answer(call, Scope.WORKSPACE, call.workspace_sid, body)
 
 
+@operation("FetchWorkerInstanceStatistics", answers=documents.WorkerStatistics, query=PAST)
 async def worker_statistics(call: Call) -> web.Response:
     """Answer what one worker did within a window."""
     worker = call.found(await call.reads.worker(call.workspace_sid, call.path("WK")))
-    window, channel_sid, _ = await _asked(call, call.query())
-    body = {"cumulative": await _workers_past(call, (worker.sid,), window, channel_sid)}
+    asked = await _asked(call, call.filters(call.query()))
+    body = {"cumulative": await _workers_past(call, (worker.sid,), asked)}
     return _answer(call, Scope.WORKER, worker.sid, body)
 
 
 async def _combined(call: Call, scope: Scope, sid: str) -> web.Response:
-    window, channel_sid, thresholds = await _asked(call, call.query())
-    (view,) = await _now(call, scope, (sid,), channel_sid)
-    found = await _then(call, scope, (sid,), window, channel_sid)
+    asked = await _asked(call, call.filters(call.query()))
+    (view,) = await _now(call, scope, (sid,), asked.channel_sid)
+    found = await _then(call, scope, (sid,), asked)
     body = {
         "realtime": render.realtime(scope, view),
-        "cumulative": render.cumulative(scope, Past(window, found[sid], thresholds)),
+        "cumulative": render.cumulative(scope, Past(asked.window, found[sid], asked.thresholds)),
     }
     return _answer(call, scope, sid, body)
 
 
 async def _real_time(call: Call, scope: Scope, sid: str) -> web.Response:
-    channel_sid = await _channel_sid(call, call.query())
+    channel_sid = await _channel_sid(call, call.filters(call.query()))
     (view,) = await _now(call, scope, (sid,), channel_sid)
     return _answer(call, scope, sid, render.real_time_resource(scope, view))
 
 
 async def _cumulative(call: Call, scope: Scope, sid: str) -> web.Response:
-    window, channel_sid, thresholds = await _asked(call, call.query())
-    found = await _then(call, scope, (sid,), window, channel_sid)
-    body = render.cumulative_resource(scope, Past(window, found[sid], thresholds))
+    asked = await _asked(call, call.filters(call.query()))
+    found = await _then(call, scope, (sid,), asked)
+    body = render.cumulative_resource(scope, Past(asked.window, found[sid], asked.thresholds))
     return _answer(call, scope, sid, body)
 
 
-async def _asked(call: Call, query: Form) -> tuple[Window, str | None, Sequence[int]]:
-    """Return the window, the channel and the thresholds that a request asks for."""
-    window = statistics_window(query, call.api.clock())
-    thresholds = query.value("SplitByWaitTime", _thresholds, ())
-    return window, await _channel_sid(call, query), thresholds
+async def _asked(call: Call, values: dict[str, Any]) -> _Asked:
+    window = statistics_window(values, call.api.clock())
+    return _Asked(window, await _channel_sid(call, values), values.get("thresholds", ()))
 
 
-async def _channel_sid(call: Call, query: Form) -> str | None:
+async def _channel_sid(call: Call, values: dict[str, Any]) -> str | None:
     """Return the SID of the task channel asked for; one that was deleted still has a past.
 
     Raises 400 for a name that no channel has.
     """
-    named = query.value("TaskChannel", fields.text, None)
+    named: str | None = values["channel"]
     if named is None:
         return None
     channel = await call.reads.task_channel(call.workspace_sid, named)
@@ -208,14 +236,6 @@ async def _channel_sid(call: Call, query: Form) -> str | None:
     if is_sid(named, "TC"):
         return named
     raise bad_request(f"TaskChannel: there is no TaskChannel {named!r} in this workspace")
-
-
-def _thresholds(name: str, value: str) -> Sequence[int]:
-    read = fields.integer(0, THRESHOLD_MAX_S)
-    thresholds = tuple(dict.fromkeys(read(name, part.strip()) for part in value.split(",")))
-    if len(thresholds) > THRESHOLDS_MAX:
-        raise bad_request(f"{name} must hold at most {THRESHOLDS_MAX} numbers of seconds")
-    return thresholds
 
 
 async def _now(
@@ -229,26 +249,23 @@ async def _ask(call: Call, command: ReadRealTime) -> tuple[RealTimeView, ...]:
         return await call.submit(command, tuple)
 
 
-async def _then(
-    call: Call, scope: Scope, sids: Sequence[str], window: Window, channel_sid: str | None
-) -> dict[str, Cumulative]:
+async def _then(call: Call, scope: Scope, sids: Sequence[str], asked: _Asked) -> dict[str, Cumulative]:
     return await call.reads.cumulative(
         call.workspace_sid,
         scope,
         sids,
-        start_ms=window.start_ms,
-        end_ms=window.end_ms,
-        task_channel_sid=channel_sid,
+        start_ms=asked.window.start_ms,
+        end_ms=asked.window.end_ms,
+        task_channel_sid=asked.channel_sid,
     )
 
 
-async def _workers_past(
-    call: Call, worker_sids: Sequence[str] | None, window: Window, channel_sid: str | None
-) -> Document:
+async def _workers_past(call: Call, worker_sids: Sequence[str] | None, asked: _Asked) -> Document:
     """Render what workers did; None = all of them, whose reservations are those of the workspace."""
     scope = Scope.WORKSPACE if worker_sids is None else Scope.WORKER
     sids = [call.workspace_sid] if worker_sids is None else worker_sids
-    found = await _then(call, scope, sids, window, channel_sid)
+    found = await _then(call, scope, sids, asked)
+    window = asked.window
     activities = await call.reads.activity_durations(
         call.workspace_sid,
         worker_sids,

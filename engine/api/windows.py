@@ -1,9 +1,10 @@
 """Windows of time: what Minutes, StartDate and EndDate say (contract §5.3, §6)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from engine.api import fields
-from engine.api.forms import Form
+from engine.api.operations import Fields, optional
 from engine.api.problems import START_TOO_OLD, bad_request
 
 WINDOW_DEFAULT_MIN = 15
@@ -18,7 +19,17 @@ _DAY_MS = 86_400_000
 _START_SLACK_MS = 60_000
 """Clocks differ, and a start of exactly 30 days ago is past them when it arrives."""
 
-_MINUTES = fields.integer(1, WINDOW_MAX_MIN)
+WINDOW = Fields(
+    minutes=optional(
+        "Minutes",
+        fields.integer(1, WINDOW_MAX_MIN),
+        "Length of the window before its end, in minutes; StartDate wins over it.",
+        WINDOW_DEFAULT_MIN,
+    ),
+    start_ms=optional("StartDate", fields.instant_ms, "First instant of the window."),
+    end_ms=optional("EndDate", fields.instant_ms, "Last instant of the window; by default now."),
+)
+"""What names a window."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -30,15 +41,13 @@ class Window:
     named_end_ms: int
 
 
-def read_window(query: Form, now_ms: int) -> Window:
-    """Read a window; by default the last 15 minutes.
+def window_of(asked: dict[str, Any], now_ms: int) -> Window:
+    """Take the window out of what was asked for; by default the last 15 minutes.
 
     StartDate wins over Minutes; an EndDate without a fraction means the whole of that second, because dates
-    are told to the second. Raises 400 for what is no date or number, and for an end before the start.
+    are told to the second. Raises 400 for an end before the start.
     """
-    minutes = query.value("Minutes", _MINUTES, WINDOW_DEFAULT_MIN)
-    start_ms = query.value("StartDate", fields.instant_ms, None)
-    end_ms = query.value("EndDate", fields.instant_ms, None)
+    minutes, start_ms, end_ms = asked.pop("minutes"), asked.pop("start_ms"), asked.pop("end_ms")
     if start_ms is not None and end_ms is not None and end_ms < start_ms:
         raise bad_request("EndDate must not be before StartDate")
     named_end_ms = now_ms if end_ms is None else end_ms
@@ -50,9 +59,9 @@ def read_window(query: Form, now_ms: int) -> Window:
     return Window(start_ms, last_ms, named_end_ms)
 
 
-def statistics_window(query: Form, now_ms: int) -> Window:
-    """Read a window as `read_window`. Raises 400/14241 when it begins more than 30 days ago."""
-    window = read_window(query, now_ms)
+def statistics_window(asked: dict[str, Any], now_ms: int) -> Window:
+    """Read a window as `window_of`. Raises 400/14241 when it begins more than 30 days ago."""
+    window = window_of(asked, now_ms)
     if window.start_ms < now_ms - STATISTICS_DAYS * _DAY_MS - _START_SLACK_MS:
         raise bad_request(f"StartDate must not be more than {STATISTICS_DAYS} days ago", START_TOO_OLD)
     return window

@@ -5,15 +5,26 @@ from aiohttp import web
 from engine.api import answers, fields
 from engine.api import representations as render
 from engine.api.call import Call
+from engine.api.documents import WorkerChannel
+from engine.api.operations import Fields, operation, optional
 from engine.api.paging import Paging
 from engine.routing.commands import UNSET, UpdateWorkerChannel
 from engine.routing.views import WorkerChannelView
 
 CAPACITY_MAX = 2**31 - 1
 
-_CAPACITY = fields.integer(0, CAPACITY_MAX)
+_CHANGED = Fields(
+    capacity=optional(
+        "Capacity",
+        fields.integer(0, CAPACITY_MAX),
+        "How many of its tasks the worker can have.",
+        UNSET,
+    ),
+    available=optional("Available", fields.boolean, "Whether the worker gets its tasks.", UNSET),
+)
 
 
+@operation("ListWorkerChannel", answers=WorkerChannel, lists="channels")
 async def list_worker_channels(call: Call) -> web.Response:
     """List a worker's channels."""
     paging = Paging.read(call.query())
@@ -23,20 +34,18 @@ async def list_worker_channels(call: Call) -> web.Response:
     return paging.answer(call, "channels", page, render.worker_channel)
 
 
+@operation("FetchWorkerChannel", answers=WorkerChannel)
 async def fetch_worker_channel(call: Call) -> web.Response:
     """Answer one of a worker's channels."""
     view = await call.reads.worker_channel(call.workspace_sid, call.path("WK"), call.path("channel"))
     return answers.document(render.worker_channel(call.place(), call.found(view)))
 
 
+@operation("UpdateWorkerChannel", answers=WorkerChannel, body=_CHANGED)
 async def update_worker_channel(call: Call) -> web.Response:
     """Change capacity and availability."""
-    form = await call.form()
     command = UpdateWorkerChannel(
-        worker_sid=call.path("WK"),
-        channel=call.path("channel"),
-        capacity=form.value("Capacity", _CAPACITY, UNSET),
-        available=form.value("Available", fields.boolean, UNSET),
+        worker_sid=call.path("WK"), channel=call.path("channel"), **await call.fields()
     )
     view = await call.submit(command, WorkerChannelView)
     return answers.document(render.worker_channel(call.place(), view))

@@ -7,10 +7,10 @@ text, as in a form.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.callback_urls import check_callback_url
+from engine.callback_urls import URL_CHARACTERS_MAX, check_callback_url
+from engine.readers import Reader, reads
 from engine.routing.errors import Refused
 from engine.sids import is_sid
 
@@ -27,7 +27,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _TRUE = frozenset({"true", "1", "yes"})
 _FALSE = frozenset({"false", "0", "no"})
 
-Read = Callable[[str, str], str]
+Read = Reader[str]
 """Takes a field's name and text; returns the text in its normal form or raises InstructionRefused."""
 
 
@@ -39,6 +39,7 @@ class InstructionRefused(Refused):
         self.alert = alert
 
 
+@reads(type="string", maxLength=TEXT_CHARS_MAX)
 def text(name: str, value: str) -> str:
     """Free text of at most TEXT_CHARS_MAX characters."""
     if len(value) > TEXT_CHARS_MAX:
@@ -46,6 +47,7 @@ def text(name: str, value: str) -> str:
     return value
 
 
+@reads(type="string", format="uri", maxLength=URL_CHARACTERS_MAX)
 def url(name: str, value: str) -> str:
     """An http or https URL that can be called."""
     reason = check_callback_url(value)
@@ -54,6 +56,7 @@ def url(name: str, value: str) -> str:
     return value
 
 
+@reads(type="boolean")
 def flag(name: str, value: str) -> str:
     """A boolean in any case: true/1/yes or false/0/no; returns `true` or `false`."""
     lowered = value.lower()
@@ -67,6 +70,7 @@ def flag(name: str, value: str) -> str:
 def sid(prefix: str) -> Read:
     """Make a reader of SIDs."""
 
+    @reads(type="string", pattern=f"^{prefix}[0-9a-fA-F]{{32}}$")
     def read(name: str, value: str) -> str:
         if not is_sid(value, prefix):
             raise InstructionRefused(f"{name} must be a SID: {prefix} and 32 hexadecimal digits", INVALID)
@@ -78,6 +82,7 @@ def sid(prefix: str) -> Read:
 def number(minimum: int, maximum: int) -> Read:
     """Make a reader of whole numbers within bounds."""
 
+    @reads(type="integer", minimum=minimum, maximum=maximum)
     def read(name: str, value: str) -> str:
         if not _INTEGER.fullmatch(value):
             raise InstructionRefused(f"{name} must be a whole number", INVALID)
@@ -91,6 +96,7 @@ def number(minimum: int, maximum: int) -> Read:
 def one_of(*allowed: str) -> Read:
     """Make a reader of a fixed set of words."""
 
+    @reads(type="string", enum=list(allowed))
     def read(name: str, value: str) -> str:
         if value not in allowed:
             raise InstructionRefused(f"{name} must be one of {', '.join(allowed)}", INVALID)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from engine.api.call import ApiLimits
+from engine.api.limits import ApiLimits
 from engine.callbacks.limits import CallbackLimits
 from engine.routing.limits import RoutingLimits
 from engine.runtime.limits import RuntimeLimits

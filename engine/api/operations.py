@@ -1,0 +1,146 @@
+"""Operations and their parameters as tables: what a handler reads with is what the documentation tells.
+
+A table names each field by the argument that it becomes, so that `fields.read(form)` can be handed to a
+command or a read as it is. `openapi.py` describes the same tables.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from engine.api.forms import Form
+from engine.api.limits import ApiLimits
+from engine.clock import Clock
+from engine.readers import Reader, Schema
+
+
+class Terms(Protocol):
+    """What some readers depend on."""
+
+    @property
+    def limits(self) -> ApiLimits:
+        """The configured limits."""
+
+    @property
+    def clock(self) -> Clock:
+        """Milliseconds since the epoch."""
+
+
+AnyReader = Reader[Any] | Callable[[Terms], Reader[Any]]
+Take = Callable[[Form, str, Reader[Any], Any], Any]
+
+
+@dataclass(slots=True, frozen=True)
+class Field:
+    """One parameter: its name, what reads it, what it is about, and its value when it was not sent.
+
+    `take` gets it from a form; `required` and `many` (a repeatable field) describe what that does.
+    """
+
+    name: str
+    reader: AnyReader
+    about: str
+    default: Any
+    take: Take
+    required: bool = False
+    many: bool = False
+
+    def read(self, form: Form, terms: Terms | None) -> Any:
+        """Return the value. Raises 400."""
+        return self.take(form, self.name, self.reader_for(terms), self.default)
+
+    def reader_for(self, terms: Terms | None) -> Reader[Any]:
+        """Return what reads the text."""
+        if isinstance(self.reader, Reader):
+            return self.reader
+        assert terms is not None
+        return self.reader(terms)
+
+
+def optional(name: str, reader: AnyReader, about: str, default: Any = None) -> Field:
+    """Declare a field that counts as not sent when it is empty."""
+    return Field(name, reader, about, default, Form.value)
+
+
+def exact(name: str, reader: AnyReader, about: str, default: Any = None) -> Field:
+    """Declare a field whose empty text is a value too."""
+    return Field(name, reader, about, default, Form.exact)
+
+
+def required(name: str, reader: AnyReader, about: str) -> Field:
+    """Declare a field that must be sent."""
+    return Field(name, reader, about, None, _required, required=True)
+
+
+def repeated(name: str, reader: AnyReader, about: str, take: Take) -> Field:
+    """Declare a field that may be sent several times; `take` reads all of its values."""
+    return Field(name, reader, about, None, take, many=True)
+
+
+def _required(form: Form, name: str, reader: Reader[Any], _default: Any) -> Any:
+    return form.required(name, reader)
+
+
+class Fields:
+    """The fields of a body or of a query, by the argument that each becomes."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, **fields: Field) -> None:
+        self._fields = fields
+
+    def __or__(self, others: "Fields") -> "Fields":
+        return Fields(**self._fields, **others._fields)
+
+    def __iter__(self) -> Iterator[Field]:
+        return iter(self._fields.values())
+
+    def read(self, form: Form, terms: Terms | None = None) -> dict[str, Any]:
+        """Return the values by argument; `terms` is for the readers that depend on it. Raises 400."""
+        return {argument: field.read(form, terms) for argument, field in self._fields.items()}
+
+
+NOTHING = Fields()
+"""For operations that read nothing."""
+
+
+@dataclass(slots=True, frozen=True)
+class Operation:
+    """What a route does.
+
+    `id` names it for client generators (the contract's operationId where there is one). `answers` is the
+    TypedDict of the document, or of the items of the list under the key `lists`; None for an empty answer.
+    `tagged` answers have an ETag, `conditional` ones compare If-Match, `once` ones honour Idempotency-Key,
+    `warned` ones may carry the linter's warnings. `body` is None when no body is read; `bodies` describes one
+    that is no form, by content type. `envelope` is the TypedDict around the items of a list that has another
+    one than the usual.
+    """
+
+    id: str
+    endpoint: Callable[[Any], Awaitable[web.Response]]
+    status: int
+    answers: Any = None
+    lists: str = ""
+    query: Fields = NOTHING
+    body: Fields | None = None
+    bodies: Mapping[str, Schema] | None = None
+    tagged: bool = False
+    conditional: bool = False
+    once: bool = False
+    warned: bool = False
+    refusals: tuple[int, ...] = ()
+    envelope: Any = None
+
+    @property
+    def about(self) -> str:
+        """What it does, in the words of the handler."""
+        return (self.endpoint.__doc__ or "").strip()
+
+
+def operation(
+    operation_id: str, status: int = 200, **described: Any
+) -> Callable[[Callable[[Any], Awaitable[web.Response]]], Operation]:
+    """Make an Operation of a handler; `described` are its other fields."""
+    return lambda endpoint: Operation(operation_id, endpoint, status, **described)
