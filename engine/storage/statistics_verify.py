@@ -43,13 +43,14 @@ class StatisticsVerifier:
         self, workspace_sid: str, *, start_ms: int, end_ms: int
     ) -> AsyncIterator[Difference]:
         """Yield every difference in a workspace from the hour of `start_ms` to that of `end_ms`."""
-        while (next_ms := await self._next_ms(workspace_sid, start_ms)) is not None and next_ms <= end_ms:
+        while (next_ms := await self.next_ms(workspace_sid, start_ms)) is not None and next_ms <= end_ms:
             hour_ms = next_ms // HOUR_MS * HOUR_MS
             for difference in await self._compare(workspace_sid, hour_ms):
                 yield difference
             start_ms = hour_ms + HOUR_MS
 
-    async def _next_ms(self, workspace_sid: str, start_ms: int) -> int | None:
+    async def next_ms(self, workspace_sid: str, start_ms: int) -> int | None:
+        """Return the next moment from `start_ms` on of which the log or the rollups say anything."""
         async with self._database.reading() as connection:
             found: int | None = await connection.fetchval(_NEXT, workspace_sid, start_ms)
             return found

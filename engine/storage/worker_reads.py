@@ -6,6 +6,7 @@ from engine.routing.views import WorkerChannelView, WorkerView
 from engine.storage.configuration_reads import plain_order
 from engine.storage.listing import Listing
 from engine.storage.paging import Page, PageRequest, order_of, sid_key
+from engine.storage.pool import Connection
 from engine.storage.queries import query
 from engine.storage.reader import Reader
 from engine.storage.rows import mapper_of
@@ -14,6 +15,8 @@ _WORKERS: Listing[WorkerView] = Listing(query("select_workers"), mapper_of(Worke
 _WORKER_CHANNELS: Listing[WorkerChannelView] = Listing(
     query("select_worker_channels"), mapper_of(WorkerChannelView), "WC"
 )
+
+_ACTIVITY_SIDS = query("activity_sids")
 
 _WORKER_CHANNEL_ORDER = order_of(sid_key("wc.sid"))
 
@@ -29,9 +32,8 @@ class WorkerReads(Reader):
 
     async def worker(self, workspace_sid: str, sid: str) -> WorkerView | None:
         """Fetch a worker."""
-        parameters = (workspace_sid, None, None, None, None, sid)
         async with self._database.reading() as connection:
-            return await _WORKERS.one(connection, "w.sid = $6", parameters)
+            return await _WORKERS.one(connection, "w.sid = $5", (workspace_sid, None, None, None, sid))
 
     async def workers(
         self,
@@ -51,8 +53,10 @@ class WorkerReads(Reader):
         which workers count. Raises BadCursor, or ValueError for another name.
         """
         order = plain_order(ordering, _WORKER_KEYS, "w.sid")
-        parameters = (workspace_sid, activity_name, activity_sid, available, friendly_name)
+        wanted = (activity_name, activity_sid, available)
         async with self._database.reading() as connection:
+            activity, several = await _activities(connection, workspace_sid, wanted)
+            parameters = (workspace_sid, activity, several, friendly_name)
             return await _WORKERS.page(connection, parameters, page, order, predicate)
 
     async def worker_channel(
@@ -72,3 +76,16 @@ class WorkerReads(Reader):
             return await _WORKER_CHANNELS.page(
                 connection, (workspace_sid, worker_sid), page, _WORKER_CHANNEL_ORDER
             )
+
+
+async def _activities(
+    connection: Connection, workspace_sid: str, wanted: tuple[str | None, str | None, bool | None]
+) -> tuple[str | None, list[str] | None]:
+    """Turn filters of activities into SIDs: the only one, or all of them; None and None for any.
+
+    With the SIDs at hand the planner knows how many workers are meant, and by which index to find them.
+    """
+    if wanted == (None, None, None):
+        return None, None
+    found = [row["sid"] for row in await connection.fetch(_ACTIVITY_SIDS, workspace_sid, *wanted)]
+    return (found[0], None) if len(found) == 1 else (None, found)

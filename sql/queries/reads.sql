@@ -2,16 +2,26 @@
 -- the view's fields. An absent filter is NULL; the read pool plans with the values, so it costs nothing then.
 -- {page} is filled with "AND <beyond the cursor> ORDER BY <keys> LIMIT <n>", or with "AND <sid> = $n" for one row;
 -- {order} with the same ORDER BY where an outer query has to keep the order; {rows} with another query.
+-- Names of other rows are subqueries, not joins: a page looks up its own and never reads the other table.
 
 -- name: select_workspaces
 SELECT
     w.workspace_sid, w.account_sid, w.friendly_name, w.event_callback_url, w.events_filter,
     w.multi_task_enabled, w.prioritize_queue_order,
-    w.default_activity_sid, da.friendly_name, w.timeout_activity_sid, ta.friendly_name,
+    w.default_activity_sid,
+    (
+        SELECT a.friendly_name
+        FROM activities AS a
+        WHERE a.workspace_sid = w.workspace_sid AND a.sid = w.default_activity_sid
+    ),
+    w.timeout_activity_sid,
+    (
+        SELECT a.friendly_name
+        FROM activities AS a
+        WHERE a.workspace_sid = w.workspace_sid AND a.sid = w.timeout_activity_sid
+    ),
     w.date_created_ms, w.date_updated_ms
 FROM workspaces AS w
-LEFT JOIN activities AS da ON da.workspace_sid = w.workspace_sid AND da.sid = w.default_activity_sid
-LEFT JOIN activities AS ta ON ta.workspace_sid = w.workspace_sid AND ta.sid = w.timeout_activity_sid
 WHERE w.account_sid = $1
     AND w.date_deleted_ms IS NULL
     AND ($2::text IS NULL OR w.friendly_name = $2)
@@ -34,11 +44,12 @@ WHERE c.workspace_sid = $1
 -- name: select_task_queues
 SELECT
     q.sid, q.friendly_name, q.target_workers, q.max_reserved_workers, q.task_order,
-    q.reservation_activity_sid, ra.friendly_name, q.assignment_activity_sid, aa.friendly_name,
+    q.reservation_activity_sid,
+    (SELECT a.friendly_name FROM activities AS a WHERE a.workspace_sid = $1 AND a.sid = q.reservation_activity_sid),
+    q.assignment_activity_sid,
+    (SELECT a.friendly_name FROM activities AS a WHERE a.workspace_sid = $1 AND a.sid = q.assignment_activity_sid),
     q.date_created_ms, q.date_updated_ms
 FROM task_queues AS q
-LEFT JOIN activities AS ra ON ra.workspace_sid = $1 AND ra.sid = q.reservation_activity_sid
-LEFT JOIN activities AS aa ON aa.workspace_sid = $1 AND aa.sid = q.assignment_activity_sid
 WHERE q.workspace_sid = $1
     AND ($2::text IS NULL OR q.friendly_name = $2)
     {page}
@@ -53,17 +64,31 @@ WHERE w.workspace_sid = $1
     {page}
 
 -- name: select_workers
+-- $2 is the activity, $3 are several of them: only a single one has its workers in their order.
 SELECT
-    w.sid, w.friendly_name, w.activity_sid, COALESCE(a.friendly_name, ''), COALESCE(a.available, false),
+    w.sid, w.friendly_name, w.activity_sid,
+    COALESCE(
+        (SELECT a.friendly_name FROM activities AS a WHERE a.workspace_sid = $1 AND a.sid = w.activity_sid), ''
+    ),
+    COALESCE(
+        (SELECT a.available FROM activities AS a WHERE a.workspace_sid = $1 AND a.sid = w.activity_sid), false
+    ),
     w.attributes, w.date_created_ms, w.date_updated_ms, w.date_status_changed_ms, w.version
 FROM workers AS w
-LEFT JOIN activities AS a ON a.workspace_sid = $1 AND a.sid = w.activity_sid
 WHERE w.workspace_sid = $1
-    AND ($2::text IS NULL OR a.friendly_name = $2)
-    AND ($3::text IS NULL OR w.activity_sid = $3)
-    AND ($4::boolean IS NULL OR a.available = $4)
-    AND ($5::text IS NULL OR w.friendly_name = $5)
+    AND ($2::text IS NULL OR w.activity_sid = $2)
+    AND ($3::text[] IS NULL OR w.activity_sid = ANY($3))
+    AND ($4::text IS NULL OR w.friendly_name = $4)
     {page}
+
+-- name: activity_sids
+SELECT a.sid
+FROM activities AS a
+WHERE a.workspace_sid = $1
+    AND ($2::text IS NULL OR a.friendly_name = $2)
+    AND ($3::text IS NULL OR a.sid = $3)
+    AND ($4::boolean IS NULL OR a.available = $4)
+ORDER BY a.sid
 
 -- name: select_worker_channels
 -- The counts come from the open reservations themselves, so they cannot drift.
@@ -88,15 +113,20 @@ WHERE wc.workspace_sid = $1
 -- name: select_tasks
 SELECT
     t.sid, t.status, t.attributes, t.addons, t.priority, t.reason, t.timeout_s,
-    t.task_channel_sid, COALESCE(c.unique_name, ''), t.workflow_sid, w.friendly_name,
-    t.task_queue_sid, q.friendly_name, t.routing_target, t.ignore_capacity, t.virtual_start_ms,
+    t.task_channel_sid,
+    COALESCE(
+        (SELECT c.unique_name FROM task_channels AS c WHERE c.workspace_sid = $1 AND c.sid = t.task_channel_sid),
+        ''
+    ),
+    t.workflow_sid,
+    (SELECT w.friendly_name FROM workflows AS w WHERE w.workspace_sid = $1 AND w.sid = t.workflow_sid),
+    t.task_queue_sid,
+    (SELECT q.friendly_name FROM task_queues AS q WHERE q.workspace_sid = $1 AND q.sid = t.task_queue_sid),
+    t.routing_target, t.ignore_capacity, t.virtual_start_ms,
     t.task_queue_entered_ms, t.date_created_ms, t.date_updated_ms, t.version
 FROM (
     {rows}
 ) AS t
-LEFT JOIN task_channels AS c ON c.workspace_sid = $1 AND c.sid = t.task_channel_sid
-LEFT JOIN workflows AS w ON w.workspace_sid = $1 AND w.sid = t.workflow_sid
-LEFT JOIN task_queues AS q ON q.workspace_sid = $1 AND q.sid = t.task_queue_sid
 {order}
 
 -- name: pick_tasks
@@ -116,9 +146,10 @@ WHERE t.workspace_sid = $1
     {page}
 
 -- name: pick_tasks_by_status
--- In the order of SIDs, one walk of tasks_by_status per status, merged: never more rows than statuses times
--- page. BETWEEN and the status in the inner order leave the planner no other index, however wrong its
--- statistics are about a column that changes all the time.
+-- In the order of SIDs, one walk per status, merged: never more rows than statuses times page. It goes by
+-- tasks_by_status, or by the index of the queue or workflow, where the status stands before the SID as well.
+-- BETWEEN and the status in the inner order leave the planner no other index, however wrong its statistics are
+-- about a column that changes all the time.
 SELECT t.*
 FROM unnest($8::text[]) AS wanted (status)
 CROSS JOIN LATERAL (
@@ -141,15 +172,15 @@ LIMIT $9
 -- name: select_reservations
 -- A reservation is visible as long as its task is; $2 as for the tasks.
 SELECT
-    r.sid, r.task_sid, r.worker_sid, COALESCE(w.friendly_name, ''), r.status, r.date_created_ms,
-    r.date_updated_ms, r.version
+    r.sid, r.task_sid, r.worker_sid,
+    COALESCE((SELECT w.friendly_name FROM workers AS w WHERE w.workspace_sid = $1 AND w.sid = r.worker_sid), ''),
+    r.status, r.date_created_ms, r.date_updated_ms, r.version
 FROM reservations AS r
 JOIN tasks AS t
     ON t.workspace_sid = $1
     AND t.sid = r.task_sid
     AND t.date_deleted_ms IS NULL
     AND (t.date_finished_ms IS NULL OR t.date_finished_ms > $2)
-LEFT JOIN workers AS w ON w.workspace_sid = $1 AND w.sid = r.worker_sid
 WHERE r.workspace_sid = $1
     AND r.date_deleted_ms IS NULL
     AND ($3::text IS NULL OR r.task_sid = $3)

@@ -1,8 +1,7 @@
-"""At 50,000 rows, every list and the loader find their rows by an index and read about one page of them."""
+"""At 50,000 rows every read finds its rows by an index, sorts no more than a page and reads about a page."""
 
 import asyncio
-import itertools
-import json
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -10,48 +9,34 @@ from typing import Any
 import asyncpg
 import pytest
 
-from engine.clock import wall_clock_ms
-from engine.routing.entities import ReservationStatus, TaskStatus
-from engine.storage import load
+from engine.routing.entities import ReservationStatus
+from engine.routing.rollups import HOUR_MS
 from engine.storage.embedded import EmbeddedPostgres
-from engine.storage.migrate import migrate
 from engine.storage.pool import Database
+from engine.storage.queries import parse_queries, query
 from engine.storage.reads import PageRequest, Reads
-from tests.storage.builders import ACCOUNT
+from engine.storage.resources import sql_directory
+from engine.storage.statistics_verify import StatisticsVerifier
+from engine.storage.store import PostgresStore
+from tests.storage.plan_cases import (
+    PAGE,
+    PAGE_SIZED,
+    ROWS,
+    Bounds,
+    Listing,
+    fetches,
+    lists,
+    statistics,
+)
+from tests.support import many_rows
+from tests.support.many_rows import HERE, Filled, sid
+from tests.support.plans import explained, plans_of, rows_read
 
-ROWS = 50_000
-PAGE = 50
-BIG = ("tasks", "reservations", "events", "workers")
-HERE = "WS" + "1" * 32
-FINISHING = "WS" + "2" * 32
 OPEN = 100
+FINISHING = sid("WS", 2)
 
-FILL = (
-    f"""
-    INSERT INTO workspaces VALUES ('{HERE}', '{ACCOUNT}', '', '', NULL, true, 'FIFO', NULL, NULL, 0, 0, 0, 0)
-    """,
-    f"""
-    INSERT INTO activities SELECT '{HERE}', 'WA' || lpad(n::text, 32, '0'), 'a' || n, n % 2 = 0, 0, 0
-    FROM generate_series(1, 10) AS n
-    """,
-    f"""
-    INSERT INTO workers
-    SELECT '{HERE}', 'WK' || lpad(n::text, 32, '0'), n, 'w' || n,
-        'WA' || lpad((n % 10 + 1)::text, 32, '0'), '{{}}', 0, 0, 0, 0, NULL, 0
-    FROM generate_series(1, {ROWS}) AS n
-    """,
-    f"""
-    INSERT INTO tasks (
-        workspace_sid, sid, sequence, status, attributes, addons, priority, timeout_s, task_channel_sid,
-        workflow_sid, workflow_version, task_queue_sid, ignore_capacity, virtual_start_ms, date_created_ms,
-        date_updated_ms, version, target_index, assignment_count
-    )
-    SELECT '{HERE}', 'WT' || lpad(n::text, 32, '0'), n,
-        CASE WHEN n % 1000 = 0 THEN 'assigned' ELSE 'pending' END, '{{}}', '{{}}', n % 5, 0, 'TC',
-        'WW' || lpad((n % 20)::text, 32, '0'), 1, 'WQ' || lpad((n % 100)::text, 32, '0'), false,
-        n, n, n, 0, 0, 0
-    FROM generate_series(1, {ROWS}) AS n
-    """,
+# A workspace with few open tasks and offers among many that are over.
+FINISHED = (
     f"""
     INSERT INTO tasks (
         workspace_sid, sid, sequence, status, date_finished_ms, attributes, addons, priority, timeout_s,
@@ -63,194 +48,156 @@ FILL = (
         '{{}}', '{{}}', 0, 0, 'TC', 1, false, n, n, n, 0, 0, 0
     FROM generate_series(1, 5000) AS n
     """,
-    f"""
-    INSERT INTO reservations (
-        workspace_sid, sid, sequence, task_sid, worker_sid, task_channel_sid, status, timeout_s, deadline_ms,
-        date_created_ms, date_updated_ms, version
-    )
-    SELECT '{HERE}', 'WR' || lpad(n::text, 32, '0'), n, 'WT' || lpad(n::text, 32, '0'),
-        'WK' || lpad((n % 100)::text, 32, '0'), 'TC',
-        CASE WHEN n % 500 = 0 THEN 'accepted' ELSE 'rejected' END, 0, 0, 0, 0, 0
-    FROM generate_series(1, {ROWS}) AS n
-    """,
-    f"""
-    INSERT INTO events (
-        workspace_sid, sid, sequence, event_type, event_date_ms, description, resource_type, resource_sid,
-        data, task_sid, worker_sid, reservation_sid
-    )
-    SELECT '{HERE}', 'EV' || lpad(to_hex($1::bigint - {ROWS} + n), 12, '0') || lpad(n::text, 20, '0'), n,
-        'type' || n % 3, $1::bigint - {ROWS} + n, '', '', '', '{{}}', 'WT' || lpad((n / 7)::text, 32, '0'),
-        'WK' || lpad((n % 100)::text, 32, '0'), 'WR' || lpad((n / 5)::text, 32, '0')
-    FROM generate_series(1, {ROWS}) AS n
-    """,
+    "ANALYZE tasks",
 )
-
-
-def sid(prefix: str, number: int) -> str:
-    return f"{prefix}{number:032d}"
 
 
 @pytest.fixture(scope="module")
-def filled(postgres: EmbeddedPostgres) -> str:
-    """DSN of a database that the tests here share: filling it is the slow part."""
-    asyncio.run(fill(postgres))
-    return postgres.dsn_of("filled")
+def filled(postgres: EmbeddedPostgres) -> Filled:
+    """A database that the tests here share: filling it is the slow part."""
+    return asyncio.run(fill(postgres))
 
 
-async def fill(postgres: EmbeddedPostgres) -> None:
-    connection = await asyncpg.connect(postgres.dsn)
+async def fill(postgres: EmbeddedPostgres) -> Filled:
+    await execute(postgres.dsn, "CREATE DATABASE many_rows")
+    dsn = postgres.dsn_of("many_rows")
+    now_ms = await many_rows.fill(dsn, ROWS)
+    await execute(dsn, *FINISHED)
+    return Filled(dsn, ROWS, now_ms)
+
+
+async def execute(dsn: str, *statements: str) -> None:
+    connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute("CREATE DATABASE filled")
+        for statement in statements:
+            await connection.execute(statement)
     finally:
         await connection.close()
-    await migrate(postgres.dsn_of("filled"))
-    connection = await asyncpg.connect(postgres.dsn_of("filled"))
-    try:
-        for statement in FILL:
-            await connection.execute(statement, *([wall_clock_ms()] if "$1" in statement else []))
-        await connection.execute("ANALYZE")
-    finally:
-        await connection.close()
 
 
-def lists(reads: Reads) -> dict[str, Callable[[PageRequest], Awaitable[Any]]]:
-    now_ms = wall_clock_ms()
-    window = {"start_ms": now_ms - 3_600_000, "end_ms": now_ms + 3_600_000}
-    tasks: dict[str, dict[str, Any]] = {
-        "all": {},
-        "one status": {"statuses": [TaskStatus.ASSIGNED]},
-        "an absent status": {"statuses": [TaskStatus.WRAPPING]},
-        "two statuses": {"statuses": [TaskStatus.ASSIGNED, TaskStatus.PENDING]},
-        "queue": {"task_queue_sid": sid("WQ", 7)},
-        "workflow": {"workflow_sid": sid("WW", 7)},
-        "priority": {"priority": 3},
-        "an absent priority": {"priority": 77},
-        "routing target": {"routing_target": sid("WK", 7)},
-        "newest first": {"ordering": [("date_created", True)]},
-        "by priority": {"ordering": [("priority", True)]},
-        "by virtual start": {"ordering": [("virtual_start_time", False)]},
-        "by virtual start, newest": {"ordering": [("virtual_start_time", True)]},
-    }
-    events: dict[str, dict[str, Any]] = {
-        "all": {},
-        "task": {"task_sid": sid("WT", 70)},
-        "worker": {"worker_sid": sid("WK", 7)},
-        "reservation": {"reservation_sid": sid("WR", 70)},
-        "type": {"event_type": "type1"},
-        "sid": {"sid": "EV" + "0" * 32},
-    }
-    found: dict[str, Callable[[PageRequest], Awaitable[Any]]] = {
-        "workers": lambda page: reads.workers(HERE, page),
-        "workers of an activity": lambda page: reads.workers(HERE, page, activity_sid=sid("WA", 3)),
-        "workers by name": lambda page: reads.workers(HERE, page, friendly_name="w77"),
-        "reservations of a task": lambda page: reads.task_reservations(HERE, sid("WT", 77), page),
-        "reservations of a worker": lambda page: reads.worker_reservations(HERE, sid("WK", 7), page),
-    }
-    for name, filters in tasks.items():
-        found[f"tasks: {name}"] = lambda page, filters=filters: reads.tasks(HERE, page, **filters)
-    for name, filters in events.items():
-        found[f"events: {name}"] = lambda page, f=filters: reads.events(HERE, page, **window, **f)
-    return found
+def reads_of(pools: Database) -> Reads:
+    """Reads that see the finished tasks, however long filling took."""
+    return Reads(pools, finished_task_retention_s=86_400.0)
 
 
-class Spy:
-    """Keeps what a pool's connections are asked, so that the plans of just that can be looked at."""
+WITHOUT_A_BOUND = {
+    "all_accounts": "read once, at the start",
+    "all_api_keys": "read at the start and when another node changed a key",
+    "workspace_sids": "read at intervals, to find workspaces that nobody serves",
+    "statistics_durations_of_span": "the comparison with the log reads whole hours, for no request",
+    "statistics_counts_of_span": "as above",
+    "statistics_events": "as above",
+    "load_activities": "the loader reads a workspace as a whole",
+    "load_task_channels": "as above",
+    "load_task_queues": "as above",
+    "load_workflows": "as above",
+    "load_workers": "as above",
+    "load_worker_channels": "as above",
+    "load_configurations": "as above",
+    "load_callbacks": "as above",
+}
+"""Reads whose plan is no matter, and why."""
 
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, tuple[Any, ...]]] = []
+ELSEWHERE = {
+    "load_workspace": "a fetch by the whole key",
+    "get_account": "a fetch by the whole key",
+    "load_last_event": "test_the_loader_asks_no_event_but_the_last",
+    "load_tasks": "test_the_loader_reads_open_rows_by_an_index",
+    "load_reservations": "test_the_loader_reads_open_rows_by_an_index",
+}
 
-    def note(self, query: asyncpg.connection.LoggedQuery) -> None:
-        self.asked.append((query.query, tuple(query.args)))
-
-
-async def plans(pools: Database, call: Callable[[], Awaitable[Any]]) -> list[dict[str, Any]]:
-    """Make the call, then run each of its statements again under EXPLAIN on a connection of the same pool."""
-    spy = Spy()
-    async with pools.reading() as connection:
-        connection.add_query_logger(spy.note)
-    await call()
-    async with pools.reading() as connection:
-        connection.remove_query_logger(spy.note)
-        found = []
-        for sql, args in spy.asked:
-            if sql.lstrip().startswith(("SELECT", "--")):
-                text = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *args)
-                found.append(json.loads(text)[0]["Plan"])
-    assert found
-    return found
-
-
-def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    return [plan, *itertools.chain.from_iterable(nodes(child) for child in plan.get("Plans", ()))]
-
-
-def rows_read(node: dict[str, Any]) -> float:
-    removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
-    return float((node["Actual Rows"] + removed) * node["Actual Loops"])
+_READS = re.compile(r"(SELECT|WITH)\b", re.IGNORECASE)
+_WRITES = re.compile(r"\b(INSERT|UPDATE)\b")
+_COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
+_NOT_FOR_ANSWERS = {"schema", "retention", "commit", "leases", "deliveries", "bridge"}
+"""Files of queries for work that no request waits for."""
 
 
-def big_scans(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    return [node for node in nodes(plan) if str(node.get("Relation Name", "")).startswith(BIG)]
+async def assert_pages_held(pools: Database, name: str, listing: Listing, bounds: Bounds) -> set[str]:
+    """Look at the plans of the first page, the next one and the way back; returns the queries' names."""
+    first = await listing(PageRequest(PAGE))
+    requests = [PageRequest(PAGE)]
+    if first.next:
+        requests += [PageRequest(PAGE, after=first.next), PageRequest(PAGE, before=first.next)]
+    names: set[str] = set()
+    for request in requests:
+        for plan in await plans_of(pools, partial(listing, request)):
+            bounds.assert_held_by(plan, name)
+            names |= plan.names
+    return names
 
 
-async def test_every_list_reads_a_page_by_an_index(filled: str) -> None:
-    async with await Database.open(filled, read_connections=1) as pools:
-        reads = Reads(pools)
-        for name, listing in lists(reads).items():
-            first = await listing(PageRequest(PAGE))
-            for cursor in {None, first.next}:
-                asking = partial(listing, PageRequest(PAGE, after=cursor))
-                for scan in [scan for plan in await plans(pools, asking) for scan in big_scans(plan)]:
-                    assert "Index" in scan["Node Type"], (name, scan)
-                    assert rows_read(scan) <= 10 * PAGE, (name, scan)
+async def test_every_read_finds_a_page_by_an_index(filled: Filled) -> None:
+    """Every list, fetch and statistic; and every query that reads is one of those, or excused by name."""
+    async with await Database.open(filled.dsn, read_connections=1) as pools:
+        reads, store = reads_of(pools), PostgresStore(pools)
+        seen: set[str] = set()
+        for name, (listing, bounds) in lists(reads, filled.now_ms).items():
+            seen |= await assert_pages_held(pools, name, listing, bounds)
+        for name, fetch in fetches(reads, store, filled.now_ms).items():
+            assert await fetch(), name
+            seen |= await assert_held(pools, name, fetch, PAGE_SIZED)
+        for name, (call, bounds) in statistics(reads, filled.now_ms).items():
+            seen |= await assert_held(pools, name, call, bounds)
+        seen |= await assert_held(pools, "verify", partial(hours_to_verify, pools, filled), PAGE_SIZED)
+    excused = WITHOUT_A_BOUND.keys() | ELSEWHERE.keys()
+    assert reading_queries() - seen == excused
+    assert not seen & excused
 
 
-@pytest.mark.parametrize(
-    ("sql", "workspace_sid", "rows"),
-    [(load._TASKS, FINISHING, OPEN), (load._RESERVATIONS, HERE, ROWS // 500)],
-)
-async def test_the_loader_reads_open_rows_by_an_index(
-    filled: str, sql: str, workspace_sid: str, rows: int
-) -> None:
-    async with await Database.open(filled, read_connections=1) as pools, pools.reading() as connection:
-        text = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", workspace_sid)
-        scans = big_scans(json.loads(text)[0]["Plan"])
-        assert scans
-        for scan in scans:
-            assert "Index" in scan["Node Type"], scan
-            assert rows_read(scan) <= 2 * rows, scan
+async def hours_to_verify(pools: Database, filled: Filled) -> int | None:
+    return await StatisticsVerifier(pools).next_ms(HERE, filled.now_ms - HOUR_MS)
 
 
-async def test_an_event_is_fetched_from_its_day_only(filled: str) -> None:
-    async with await Database.open(filled, read_connections=1) as pools:
-        reads = Reads(pools)
-        newest = (await reads.events(HERE, PageRequest(1), start_ms=0, end_ms=2**62)).items[0]
-        looked_at = [
-            scan
-            for plan in await plans(pools, lambda: reads.event(HERE, newest.sid))
-            for scan in big_scans(plan)
-        ]
-        assert 1 <= len(looked_at) <= 3
-        assert all(rows_read(scan) <= 1 for scan in looked_at)
+async def assert_held(
+    pools: Database, name: str, call: Callable[[], Awaitable[Any]], bounds: Bounds
+) -> set[str]:
+    names: set[str] = set()
+    for plan in await plans_of(pools, call):
+        bounds.assert_held_by(plan, name)
+        names |= plan.names
+    return names
 
 
-async def test_open_reservations_of_a_worker_are_counted_by_their_own_index(filled: str) -> None:
-    statement = """
-        INSERT INTO worker_channels VALUES ($1, $2, $3, $4, 1, true, 0, 0, NULL, 0)
-    """
-    async with await Database.open(filled, read_connections=1) as pools:
-        async with pools.reading() as connection:
-            await connection.execute(statement, HERE, sid("WC", 1), sid("WK", 0), "TC")
-            await connection.execute(
-                "INSERT INTO task_channels VALUES ($1, 'TC', 'voice', 'Voice', false, 0, 0)", HERE
-            )
-        reads = Reads(pools)
-        channel = await reads.worker_channel(HERE, sid("WK", 0), "voice")
+def reading_queries() -> set[str]:
+    """The names of all queries that only read, but for those that serve no answer."""
+    paths = sorted((sql_directory() / "queries").glob("*.sql"))
+    found = [pair for path in paths if path.stem not in _NOT_FOR_ANSWERS for pair in parse_queries(path)]
+    return {name for name, text in found if _READS.match(_COMMENT.sub("", text)) and not _WRITES.search(text)}
+
+
+@pytest.mark.parametrize("name", ["load_tasks", "load_reservations"])
+async def test_the_loader_reads_open_rows_by_an_index(filled: Filled, name: str) -> None:
+    workspace_sid, rows = {"load_tasks": (FINISHING, OPEN), "load_reservations": (HERE, ROWS // 500)}[name]
+    async with await Database.open(filled.dsn, read_connections=1) as pools, pools.reading() as connection:
+        plan = await explained(connection, query(name), workspace_sid)
+    Bounds(rows=2 * rows, sorted=2 * rows).assert_held_by(plan, name)
+
+
+async def test_the_loader_asks_no_event_but_the_last(filled: Filled) -> None:
+    async with await Database.open(filled.dsn, read_connections=1) as pools, pools.reading() as connection:
+        plan = await explained(connection, query("load_last_event"), HERE)
+    Bounds(rows=1, sorted=0, blocks=PAGE).assert_held_by(plan, "load_last_event")
+
+
+async def test_an_event_is_fetched_from_its_day_only(filled: Filled) -> None:
+    async with await Database.open(filled.dsn, read_connections=1) as pools:
+        reads = reads_of(pools)
+        newest = many_rows.event_sid(ROWS - 7, filled.now_ms, ROWS)
+        plans = await plans_of(pools, lambda: reads.event(HERE, newest))
+    scans = [scan for plan in plans for scan in plan.scans()]
+    assert 1 <= len(scans) <= 3
+    assert all(rows_read(scan) <= 1 for scan in scans)
+
+
+async def test_open_reservations_of_a_worker_are_counted_by_their_own_index(filled: Filled) -> None:
+    async with await Database.open(filled.dsn, read_connections=1) as pools:
+        reads = reads_of(pools)
+        call = partial(reads.worker_channel, HERE, sid("WK", 3), "c2500")
+        channel = await call()
         assert channel is not None
-        accepted = ROWS // 500
-        assert (channel.assigned_tasks, channel.open_reservations) == (accepted, accepted)
-        for plan in await plans(pools, lambda: reads.worker_channel(HERE, sid("WK", 0), "voice")):
-            assert [scan["Index Name"] for scan in big_scans(plan)] == ["reservations_open"]
+        (plan,) = await plans_of(pools, call)
+    assert "reservations_open" in {node.get("Index Name") for node in plan.nodes()}
 
 
 def test_the_open_statuses_are_those_of_the_index() -> None:
