@@ -17,7 +17,7 @@ log = get_logger()
 REQUEST_ID = "X-Request-Id"
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
-_EVERY_ANSWER = {
+EVERY_ANSWER = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, "
@@ -62,7 +62,7 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id)
     response = await _answer(request, handler)
-    response.headers.update(_EVERY_ANSWER)
+    response.headers.update(EVERY_ANSWER)
     response.headers.update(request.get(RATE_LIMIT_HEADERS, {}))
     response.headers[REQUEST_ID] = request_id
     _account(request, response.status, time.perf_counter() - started_s)
@@ -70,6 +70,8 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _account(request: web.Request, status: int, duration_s: float) -> None:
+    if status == 101:
+        return  # that is how long the websocket was open
     resource = request.match_info.route.resource
     method, route = (request.method, resource.canonical) if resource else ("-", "-")
     metrics.REQUEST_SECONDS.labels(method, route, status).observe(duration_s)
