@@ -27,6 +27,7 @@ from engine import __version__
 from engine.api.app import build_app
 from engine.api.limits import ApiLimits
 from engine.api.middleware import GATE
+from engine.api.protocol import Site
 from engine.api.rate_limit import RateLimits
 from engine.callbacks.dispatcher import CallbackDispatcher
 from engine.callbacks.limits import CallbackLimits, VoiceGatewayLimits
@@ -199,19 +200,22 @@ class Daemon:
             clock=wall_clock_ms,
         )
         runner = web.AppRunner(
-            app,
+            app, access_log=None, handle_signals=False, shutdown_timeout=server.shutdown_drain_s
+        )
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        site = Site(
+            runner,
+            server.host,
+            server.port,
+            backlog=LISTEN_BACKLOG,
             access_log=None,
-            handle_signals=False,
             keepalive_timeout=server.keepalive_timeout_s,
-            shutdown_timeout=server.shutdown_drain_s,
             max_line_size=server.header_bytes_max,
             max_field_size=server.header_bytes_max,
             # A compressed body is refused by the API; left to aiohttp, garbage would reset the connection.
             auto_decompress=False,
         )
-        await runner.setup()
-        self._stack.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, server.host, server.port, backlog=LISTEN_BACKLOG, reuse_port=False)
         await site.start()
         self._stack.callback(app[GATE].close)
         self.port = runner.addresses[0][1]
