@@ -8,6 +8,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,17 @@ def open_directory() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def daemon(postgres: EmbeddedPostgres) -> Iterator[DaemonProcess]:
     """One ready daemon for all tests below a conftest.py; each makes workspaces of its own in it."""
+    with running_daemon(postgres) as process:
+        yield process
+
+
+@contextmanager
+def running_daemon(postgres: EmbeddedPostgres, **options: Any) -> Iterator[DaemonProcess]:
+    """Run a ready daemon over a database of its own; takes what DaemonProcess takes."""
     database = next(_shared)
     asyncio.run(_execute(postgres.dsn, f"CREATE DATABASE {database}"))
     directory = make_open_directory()
-    with DaemonProcess(directory, database_url=postgres.dsn_of(database)) as process:
+    with DaemonProcess(directory, database_url=postgres.dsn_of(database), **options) as process:
         yield process
     shutil.rmtree(directory, ignore_errors=True)
 
