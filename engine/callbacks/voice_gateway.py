@@ -111,8 +111,9 @@ class VoiceGateway:
         metrics.CALLBACKS.labels(_KIND, "delivered").inc()
         metrics.CALLBACK_SECONDS.labels(_KIND).observe(took_s)
         _log.info(
-            "voice.carried_out" if verdict.done else "voice.refused",
+            "voice.answered",
             **self._log_fields(order),
+            outcome="accepted" if verdict.done else "failed",
             call_sid=verdict.call_sid,
             conference_sid=verdict.conference_sid,
             reason=verdict.reason,
