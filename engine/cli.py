@@ -159,9 +159,23 @@ def stats_verify(settings: Settings, workspace: str | None) -> None:
     """Recompute the statistics from the event log; exit 1 when they differ from what is stored."""
     from engine import stats_command
 
+    sys.exit(stats_command.verify(settings, _workspace_sid(workspace)))
+
+
+@stats.command("rebuild")
+@click.option("--workspace", metavar="WS", help="SID of a workspace; without it, all of them.")
+@_settings_options
+def stats_rebuild(settings: Settings, workspace: str | None) -> None:
+    """Make the statistics again from the event log; meanwhile questions are answered from the log itself."""
+    from engine import stats_command
+
+    sys.exit(stats_command.rebuild(settings, _workspace_sid(workspace)))
+
+
+def _workspace_sid(workspace: str | None) -> str | None:
     if workspace is not None and not is_sid(workspace, "WS"):
         raise click.UsageError("--workspace: WS and 32 hexadecimal digits are needed")
-    sys.exit(stats_command.verify(settings, workspace))
+    return workspace
 
 
 @main.group()

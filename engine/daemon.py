@@ -52,6 +52,7 @@ from engine.storage.pool import Database
 from engine.storage.reads import Reads
 from engine.storage.resources import sql_directory
 from engine.storage.retention import Retention
+from engine.storage.statistics_summing import StatisticsSumming
 from engine.storage.store import PostgresStore
 
 if TYPE_CHECKING:
@@ -177,9 +178,12 @@ class Daemon:
         return service
 
     def _start_housekeeping(self, database: Database) -> None:
-        settings = self.settings.retention
-        retention = Retention(database, batch_rows=settings.batch_rows_max)
-        housekeeping = Housekeeping(retention, settings, wall_clock_ms)
+        settings = self.settings
+        retention = Retention(database, batch_rows=settings.retention.batch_rows_max)
+        summing = StatisticsSumming(database)
+        housekeeping = Housekeeping(
+            retention, summing, settings.retention, settings.statistics, wall_clock_ms
+        )
         housekeeping.start()
         self._stack.push_async_callback(housekeeping.stop)
 

@@ -1,14 +1,17 @@
-"""What the database has to be rid of, and the partitions it needs next, at regular intervals."""
+"""At regular intervals: what the database has to be rid of, the partitions it needs, the statistics."""
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
+from engine import metrics
 from engine.clock import Clock
 from engine.errors import StoreUnavailable
 from engine.logs import get_logger
 from engine.runtime.once import KEPT_MS
-from engine.settings import RetentionSettings
+from engine.settings import RetentionSettings, StatisticsSettings
 from engine.storage.retention import Retention
+from engine.storage.statistics_summing import StatisticsSumming
 
 log = get_logger()
 
@@ -16,32 +19,47 @@ DAY_MS = 86_400_000
 
 
 class Housekeeping:
-    """Runs the retention from `start` to `stop`; a failure is logged and tried again the next time.
+    """Does its rounds from `start` to `stop`; a failure is logged and tried again the next time.
 
     Args:
-        retention: does the work.
-        settings: how long things are kept, and how often they are looked at.
+        retention: removes what expires.
+        summing: adds the log up for statistics.
+        retention_settings: how long things are kept, and how often they are looked at.
+        statistics_settings: how often the log is added up.
         clock: milliseconds since the epoch.
     """
 
-    def __init__(self, retention: Retention, settings: RetentionSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        retention: Retention,
+        summing: StatisticsSumming,
+        retention_settings: RetentionSettings,
+        statistics_settings: StatisticsSettings,
+        clock: Clock,
+    ) -> None:
         self._retention = retention
-        self._settings = settings
+        self._summing = summing
+        self._settings = retention_settings
+        self._statistics_settings = statistics_settings
         self._clock = clock
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin; the first round is now."""
-        self._task = asyncio.create_task(self._run(), name="housekeeping")
+        """Begin; the first rounds are now."""
+        rounds = (
+            (self.clean, "retention.failed", self._settings.interval_s),
+            (self.sum_up, "statistics.failed", self._statistics_settings.interval_s),
+        )
+        self._tasks = [asyncio.create_task(_repeat(*each)) for each in rounds]
 
     async def stop(self) -> None:
         """End at once; what is under way is rolled back and done the next time."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def once(self) -> None:
-        """Do one round. Raises StoreUnavailable."""
+    async def clean(self) -> None:
+        """Remove what has expired. Raises StoreUnavailable."""
         began_s = time.perf_counter()
         now_ms = self._clock()
         await self._retention.ensure_partitions(now_ms)
@@ -56,15 +74,34 @@ class Housekeeping:
             configurations=configurations,
             partitions=len(partitions),
             workspaces=workspaces,
-            duration_ms=round((time.perf_counter() - began_s) * 1000),
+            duration_ms=_since_ms(began_s),
         )
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.once()
-            except StoreUnavailable as error:
-                log.warning("retention.failed", error=str(error))
-            except Exception:
-                log.exception("retention.failed")
-            await asyncio.sleep(self._settings.interval_s)
+    async def sum_up(self) -> None:
+        """Add the log up as far as it is final. Raises StoreUnavailable."""
+        began_s = time.perf_counter()
+        passed_ms = 0
+        workspaces = await self._summing.workspaces()
+        for workspace_sid in workspaces:
+            done = False
+            while not done:
+                step = await self._summing.advance(workspace_sid)
+                passed_ms, done = passed_ms + step.passed_ms, step.done
+        metrics.STATISTICS_ROUND_SECONDS.set(time.perf_counter() - began_s)
+        if passed_ms:
+            log.debug("statistics.summed", workspaces=len(workspaces), duration_ms=_since_ms(began_s))
+
+
+async def _repeat(work: Callable[[], Awaitable[None]], failed: str, interval_s: float) -> None:
+    while True:
+        try:
+            await work()
+        except StoreUnavailable as error:
+            log.warning(failed, error=str(error))
+        except Exception:
+            log.exception(failed)
+        await asyncio.sleep(interval_s)
+
+
+def _since_ms(began_s: float) -> int:
+    return round((time.perf_counter() - began_s) * 1000)

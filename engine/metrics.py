@@ -67,6 +67,9 @@ REQUEST_SECONDS = Histogram(
     buckets=_FAST_S,
     registry=REGISTRY,
 )
+STATISTICS_ROUND_SECONDS = Gauge(
+    "pointsman_statistics_round_seconds", "Time the last adding up of the log took", registry=REGISTRY
+)
 DATABASE_UP = Gauge("pointsman_database_up", "1 while the database answers", registry=REGISTRY)
 
 

@@ -317,6 +317,13 @@ class RetentionSettings(_Section):
     """Most rows removed by one statement."""
 
 
+class StatisticsSettings(_Section):
+    """Cumulative statistics."""
+
+    interval_s: Seconds = 15.0
+    """How often the minutes that are over are added up; what is not yet is read from the events."""
+
+
 class LoggingSettings(_Section):
     """The log."""
 
@@ -339,6 +346,7 @@ class Settings(_Section):
     callbacks: CallbackSettings = Field(default_factory=CallbackSettings)
     voice_gateway: VoiceGatewaySettings = Field(default_factory=VoiceGatewaySettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    statistics: StatisticsSettings = Field(default_factory=StatisticsSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
 
     @classmethod

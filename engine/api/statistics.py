@@ -1,7 +1,7 @@
-"""Statistics (contract §6): what is, from the loop's counters; what happened, from the committed rollups."""
+"""Statistics (contract §6): what is, from the loop's counters; what happened, from log and rollups."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
@@ -21,7 +21,7 @@ from engine.routing.commands import ReadRealTime
 from engine.routing.statistics_views import RealTimeView, Scope
 from engine.routing.views import TaskQueueView
 from engine.sids import is_sid
-from engine.storage.statistics_reads import Cumulative, added
+from engine.storage.statistics_figures import Cumulative, added
 
 _OWN_SID = {Scope.QUEUE: "task_queue_sid", Scope.WORKFLOW: "workflow_sid", Scope.WORKER: "worker_sid"}
 
@@ -257,6 +257,7 @@ async def _then(call: Call, scope: Scope, sids: Sequence[str], asked: _Asked) ->
         start_ms=asked.window.start_ms,
         end_ms=asked.window.end_ms,
         task_channel_sid=asked.channel_sid,
+        thresholds=asked.thresholds,
     )
 
 
@@ -264,7 +265,7 @@ async def _workers_past(call: Call, worker_sids: Sequence[str] | None, asked: _A
     """Render what workers did; None = all of them, whose reservations are those of the workspace."""
     scope = Scope.WORKSPACE if worker_sids is None else Scope.WORKER
     sids = [call.workspace_sid] if worker_sids is None else worker_sids
-    found = await _then(call, scope, sids, asked)
+    found = await _then(call, scope, sids, replace(asked, thresholds=()))
     window = asked.window
     activities = await call.reads.activity_durations(
         call.workspace_sid,

@@ -12,7 +12,7 @@ from engine.api.representations import Document, iso_date
 from engine.api.windows import Window
 from engine.routing.rollups import IN_QUEUE, UNTIL_ACCEPTED, UNTIL_CANCELED
 from engine.routing.statistics_views import RealTimeView, Scope, Waiting
-from engine.storage.statistics_reads import Cumulative, Durations
+from engine.storage.statistics_figures import Cumulative, Stays, Waits
 
 _RESERVATIONS = (
     "reservations_created",
@@ -41,7 +41,7 @@ _TASKS = {
     ),
 }
 
-ActivityDurations = Sequence[tuple[str, str, Durations]]
+ActivityDurations = Sequence[tuple[str, str, Stays]]
 
 
 @dataclass(slots=True, frozen=True)
@@ -167,7 +167,7 @@ def _counters(figures: Cumulative, names: Sequence[str]) -> dict[str, int]:
     return {name: figures.counters[name] for name in names}
 
 
-def _duration(durations: Durations) -> dict[str, int]:
+def _duration(durations: Stays | Waits) -> dict[str, int]:
     return {
         "avg": int(durations.average),
         "min": durations.least,

@@ -2,11 +2,13 @@
 
 Theory of operation
 -------------------
-Everything is derived from events alone, so the same events always give the same rollups, whether they are
-added up batch by batch as they are committed or all at once from the log. A rollup belongs to a scope (the
-workspace, a queue, a workflow, a worker), a span of time and a task channel. Durations are kept as
-histograms, whole seconds to how often: with them any threshold, minimum and maximum is exact to the second.
+Everything is derived from events alone, so the same events always give the same rollups. A rollup belongs to
+a scope (the workspace, a queue, a workflow, a worker), a span of time and a task channel. Durations are kept
+as histograms, whole seconds to how often: with them any threshold, minimum, maximum is exact to the second.
 Hours repeat what their minutes say, so that a month is read as quickly as an hour.
+
+The tables here are the rules. The database adds the log up by them (COUNTING and MEASURING go along with the
+statement); `Adder` does the same event by event, so that one can be held against the other.
 """
 
 from collections.abc import Iterable, Mapping
@@ -81,6 +83,21 @@ _LEFT: dict[str, tuple[str, str]] = {
 EVENT_TYPES = tuple(sorted({*_COUNTED, *_LEFT}))
 """The events that statistics are made of."""
 
+COUNTING = [
+    (event_type, str(scope), counter)
+    for event_type, (counter, scopes) in _COUNTED.items()
+    for scope in scopes
+]
+"""(event type, scope, the counter it adds one to)."""
+
+MEASURING = [
+    (event_type, str(scope), measure)
+    for event_type, measures in _MEASURED.items()
+    for measure, _, scopes in measures
+    for scope in scopes
+]
+"""(event type, scope, the wait it tells)."""
+
 _INDEX = {name: index for index, name in enumerate(COUNTERS)}
 _COUNTED_AT = {kind: (_INDEX[name], frozenset(scopes)) for kind, (name, scopes) in _COUNTED.items()}
 _Scopes = list[tuple[Scope, str]]
@@ -138,18 +155,22 @@ def counter_of(event_type: str, scope: Scope) -> str | None:
     return counted[0] if counted is not None and scope in counted[1] else None
 
 
-def durations_of(event_type: str, scope: Scope, data: Mapping[str, str | None]) -> list[tuple[str, int]]:
-    """Return (measure, seconds) of the durations that an event tells for a scope."""
+def waits_of(event_type: str, scope: Scope, data: Mapping[str, str | None]) -> list[tuple[str, int]]:
+    """Return (measure, seconds) of the waits that an event tells for a scope."""
     found = []
     for measure, name, scopes in _MEASURED.get(event_type, ()):
         if scope in scopes and (seconds := data.get(name)) is not None:
             found.append((measure, int(seconds)))
-    left = _LEFT.get(event_type)
-    if left is not None and scope in {_W, _K}:
-        activity_sid, spent_ms = data.get(left[0]), data.get(left[1])
-        if activity_sid is not None and spent_ms is not None:
-            found.append((activity_sid, int(spent_ms) // 1000))
     return found
+
+
+def stay_of(event_type: str, scope: Scope, data: Mapping[str, str | None]) -> list[tuple[str, int]]:
+    """Return the activity that an event says a worker has left, and after how many seconds, if it does."""
+    left = _LEFT.get(event_type)
+    if left is None or scope not in {_W, _K}:
+        return []
+    activity_sid, spent_ms = data.get(left[0]), data.get(left[1])
+    return [] if activity_sid is None or spent_ms is None else [(activity_sid, int(spent_ms) // 1000)]
 
 
 def _add(rollups: Rollups, workspace_sid: str, event: Event) -> None:
@@ -164,7 +185,8 @@ def _add(rollups: Rollups, workspace_sid: str, event: Event) -> None:
         _count(rollups, counted, scopes, start_ms, channel_sid)
     if left or event.event_type in _MEASURED:
         for scope, sid in scopes:
-            for measure, seconds in durations_of(event.event_type, scope, event.data):
+            told = waits_of(event.event_type, scope, event.data)
+            for measure, seconds in told + stay_of(event.event_type, scope, event.data):
                 key = (sid, MINUTE_MS, start_ms, measure, channel_sid, seconds)
                 rollups.durations[key] = rollups.durations.get(key, 0) + 1
 

@@ -11,7 +11,6 @@ from engine.storage import rows
 from engine.storage.kept_answers import keep_answers
 from engine.storage.pool import Connection
 from engine.storage.queries import query
-from engine.storage.statistics_commit import add_statistics
 
 _LOCK_LEASE = query("lock_lease")
 _UPSERT_WORKSPACE = query("upsert_workspace")
@@ -73,7 +72,6 @@ async def write_changes(connection: Connection, workspace_sid: str, changes: Cha
         await _keep_configurations(connection, workspace_sid, changes.configurations)
     if changes.events:
         await connection.execute(_INSERT_EVENTS, workspace_sid, *rows.EVENT.columns(changes.events))
-        await add_statistics(connection, workspace_sid, changes.events)
     if changes.callbacks:
         await connection.execute(_INSERT_CALLBACKS, workspace_sid, *rows.CALLBACK.columns(changes.callbacks))
     if changes.callbacks_settled:

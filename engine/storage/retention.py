@@ -18,6 +18,7 @@ _OLD_DEFAULT_ROWS = (
     query("purge_default_statistics_counts"),
     query("purge_default_statistics_durations"),
 )
+_PURGE_LOG_POSITIONS = query("purge_log_positions")
 _PURGE_IDEMPOTENCY_KEYS = query("purge_idempotency_keys")
 _DELETED_WORKSPACES = query("deleted_workspaces")
 _PURGE_WORKSPACE_ROW = query("purge_workspace_row")
@@ -79,7 +80,9 @@ class Retention:
         for statement in _OLD_DEFAULT_ROWS:
             await self._in_batches(statement, before_ms)
         async with self._database.committing() as connection:
-            return await drop_partitions(connection, before_ms)
+            dropped = await drop_partitions(connection, before_ms)
+            await connection.execute(_PURGE_LOG_POSITIONS)
+            return dropped
 
     async def purge_deleted_workspaces(self, now_ms: int, keep_ms: int = 0) -> int:
         """Remove what is left of workspaces deleted more than `keep_ms` ago, and the workspaces.

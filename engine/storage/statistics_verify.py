@@ -1,5 +1,6 @@
 """Recompute the statistics from the event log and compare: they must say the same."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from engine.routing.rollups import COUNTERS, EVENT_TYPES, HOUR_MS, Adder, Rollup
 from engine.storage.pool import Connection, Database
 from engine.storage.queries import query
 
+_SUMMED_UNTIL = query("summed_until")
 _EVENTS = query("statistics_events")
 _COUNTS = query("statistics_counts_of_span")
 _DURATIONS = query("statistics_durations_of_span")
@@ -18,10 +20,16 @@ _NEXT = query("next_statistics_ms")
 
 EVENTS_AT_ONCE = 5_000
 
+_Table = dict[tuple[Any, ...], Any]
+
 
 @dataclass(slots=True, frozen=True)
 class Difference:
-    """A rollup that is not what the log says: where, and both figures (of a counter row, one per counter)."""
+    """A rollup that is not what the log says: where, and both figures.
+
+    Of a row of counters one per counter; of durations how many, their sum, the least, the most, and the
+    histogram.
+    """
 
     table: str
     key: tuple[Any, ...]
@@ -60,35 +68,69 @@ class StatisticsVerifier:
             self._database.reading() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            expected = await _from_log(connection, workspace_sid, hour_ms)
+            until_ms = await connection.fetchval(_SUMMED_UNTIL, workspace_sid) or 0
+            expected = await _from_log(connection, workspace_sid, hour_ms, until_ms)
             stored = await _stored(connection, workspace_sid, hour_ms)
         return [
-            *_differing("statistics_counts", stored.counts, expected.counts),
-            *_differing("statistics_durations", stored.durations, expected.durations),
+            *_differing("statistics_counts", stored[0], expected[0]),
+            *_differing("statistics_durations", stored[1], expected[1]),
         ]
 
 
-async def _from_log(connection: Connection, workspace_sid: str, hour_ms: int) -> Rollups:
+async def _from_log(
+    connection: Connection, workspace_sid: str, hour_ms: int, until_ms: int
+) -> tuple[_Table, _Table]:
+    """Return what must be there: the minutes that are added up, and the hour when it is."""
     adder = Adder(workspace_sid)
     rows = connection.cursor(
-        _EVENTS, workspace_sid, hour_ms, hour_ms + HOUR_MS, EVENT_TYPES, prefetch=EVENTS_AT_ONCE
+        _EVENTS,
+        workspace_sid,
+        hour_ms,
+        min(hour_ms + HOUR_MS, until_ms),
+        EVENT_TYPES,
+        prefetch=EVENTS_AT_ONCE,
     )
     async for row in rows:
         adder.add(_event(row))
-    return adder.rollups()
+    rollups = adder.rollups()
+    if until_ms < hour_ms + HOUR_MS:
+        rollups = _without_hours(rollups)
+    return dict(rollups.counts), _durations(rollups)
 
 
-async def _stored(connection: Connection, workspace_sid: str, hour_ms: int) -> Rollups:
-    span = (workspace_sid, hour_ms, hour_ms + HOUR_MS)
-    counts = await connection.fetch(_COUNTS, *span)
-    durations = await connection.fetch(_DURATIONS, *span)
+def _without_hours(rollups: Rollups) -> Rollups:
     return Rollups(
-        {tuple(row)[:4]: [row[name] for name in COUNTERS] for row in counts},
-        {tuple(row)[:6]: row["times"] for row in durations},
+        {key: row for key, row in rollups.counts.items() if key[1] != HOUR_MS},
+        {key: times for key, times in rollups.durations.items() if key[1] != HOUR_MS},
     )
 
 
-def _differing(table: str, stored: dict[Any, Any], expected: dict[Any, Any]) -> Iterator[Difference]:
+def _durations(rollups: Rollups) -> _Table:
+    """Put each histogram into one row."""
+    histograms: dict[tuple[Any, ...], dict[int, int]] = defaultdict(dict)
+    for (*key, seconds), times in rollups.durations.items():
+        histograms[tuple(key)][seconds] = times
+    return {key: _row(histogram) for key, histogram in histograms.items()}
+
+
+def _row(histogram: dict[int, int]) -> tuple[Any, ...]:
+    values = sorted(histogram)
+    times = [histogram[value] for value in values]
+    total = sum(value * count for value, count in histogram.items())
+    return sum(times), total, values[0], values[-1], values, times
+
+
+async def _stored(connection: Connection, workspace_sid: str, hour_ms: int) -> tuple[_Table, _Table]:
+    span = (workspace_sid, hour_ms, hour_ms + HOUR_MS)
+    counts = await connection.fetch(_COUNTS, *span)
+    durations = await connection.fetch(_DURATIONS, *span)
+    return (
+        {tuple(row)[:4]: [row[name] for name in COUNTERS] for row in counts},
+        {tuple(row)[:5]: tuple(row)[5:] for row in durations},
+    )
+
+
+def _differing(table: str, stored: _Table, expected: _Table) -> Iterator[Difference]:
     for key in sorted(stored.keys() | expected.keys()):
         if stored.get(key) != expected.get(key):
             yield Difference(table, key, stored.get(key), expected.get(key))

@@ -51,12 +51,18 @@ WHERE (workspace_sid, scope_sid, span_ms, start_ms, task_channel_sid) IN (
 
 -- name: purge_default_statistics_durations
 DELETE FROM statistics_durations_default
-WHERE (workspace_sid, scope_sid, span_ms, start_ms, measure, task_channel_sid, value_s) IN (
-    SELECT workspace_sid, scope_sid, span_ms, start_ms, measure, task_channel_sid, value_s
+WHERE (workspace_sid, scope_sid, span_ms, start_ms, measure, task_channel_sid) IN (
+    SELECT workspace_sid, scope_sid, span_ms, start_ms, measure, task_channel_sid
     FROM statistics_durations_default
     WHERE start_ms < $1
     LIMIT $2
 )
+
+-- name: purge_log_positions
+-- Those of workspaces that are gone, with all of their events.
+DELETE FROM log_positions AS p
+WHERE NOT EXISTS (SELECT FROM workspaces AS w WHERE w.workspace_sid = p.workspace_sid)
+    AND NOT EXISTS (SELECT FROM events AS e WHERE e.workspace_sid = p.workspace_sid)
 
 -- name: deleted_workspaces
 SELECT workspace_sid FROM workspaces WHERE date_deleted_ms <= $1 ORDER BY date_deleted_ms

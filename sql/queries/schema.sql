@@ -26,6 +26,9 @@ SELECT pg_advisory_xact_lock($1)
 -- name: set_local_lock_timeout
 SELECT set_config('lock_timeout', $1, true)
 
+-- name: set_local_statement_timeout
+SELECT set_config('statement_timeout', $1, true)
+
 -- name: list_partitions
 -- regclass resolves along the search path, so a test's or tenant's schema is its own.
 SELECT c.relname AS name

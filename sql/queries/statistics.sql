@@ -1,46 +1,7 @@
--- Statistics: the rollups that a batch adds to, and what is read of them and of the ragged ends of a window.
+-- Statistics: what is read of the rollups, and of the events that they do not cover (yet).
 
--- name: add_statistics
--- One statement for both tables: a batch pays for one round trip.
-WITH counted AS (
-    INSERT INTO statistics_counts AS have (
-        workspace_sid,
-        scope_sid, span_ms, start_ms, task_channel_sid,
-        tasks_created, tasks_entered, tasks_canceled, tasks_completed, tasks_deleted, tasks_moved,
-        tasks_timed_out_in_workflow, reservations_created, reservations_accepted, reservations_rejected,
-        reservations_timed_out, reservations_canceled, reservations_rescinded
-    )
-    SELECT $1, rows.*
-    FROM unnest(
-        $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[],
-        $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
-        $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[]
-    ) AS rows
-    ON CONFLICT (workspace_sid, scope_sid, span_ms, start_ms, task_channel_sid) DO UPDATE SET
-        tasks_created = have.tasks_created + excluded.tasks_created,
-        tasks_entered = have.tasks_entered + excluded.tasks_entered,
-        tasks_canceled = have.tasks_canceled + excluded.tasks_canceled,
-        tasks_completed = have.tasks_completed + excluded.tasks_completed,
-        tasks_deleted = have.tasks_deleted + excluded.tasks_deleted,
-        tasks_moved = have.tasks_moved + excluded.tasks_moved,
-        tasks_timed_out_in_workflow = have.tasks_timed_out_in_workflow + excluded.tasks_timed_out_in_workflow,
-        reservations_created = have.reservations_created + excluded.reservations_created,
-        reservations_accepted = have.reservations_accepted + excluded.reservations_accepted,
-        reservations_rejected = have.reservations_rejected + excluded.reservations_rejected,
-        reservations_timed_out = have.reservations_timed_out + excluded.reservations_timed_out,
-        reservations_canceled = have.reservations_canceled + excluded.reservations_canceled,
-        reservations_rescinded = have.reservations_rescinded + excluded.reservations_rescinded
-)
-INSERT INTO statistics_durations AS have (
-    workspace_sid,
-    scope_sid, span_ms, start_ms, measure, task_channel_sid, value_s, times
-)
-SELECT $1, rows.*
-FROM unnest(
-    $19::text[], $20::bigint[], $21::bigint[], $22::text[], $23::text[], $24::bigint[], $25::bigint[]
-) AS rows
-ON CONFLICT (workspace_sid, scope_sid, span_ms, start_ms, measure, task_channel_sid, value_s) DO UPDATE SET
-    times = have.times + excluded.times
+-- name: summed_until
+SELECT summed_until_ms FROM log_positions WHERE workspace_sid = $1
 
 -- name: sum_statistics_counts
 SELECT
@@ -67,9 +28,15 @@ WHERE workspace_sid = $1
     AND ($6::text IS NULL OR task_channel_sid = $6)
 GROUP BY scope_sid
 
--- name: sum_statistics_durations
--- Measures from $7 to before $8: the names of waits, or the SIDs of activities.
-SELECT scope_sid, measure, value_s, sum(times)::bigint AS times
+-- name: sum_waits
+-- Measures from $7 to before $8: the names of waits. The histograms are not read.
+SELECT
+    scope_sid,
+    measure,
+    sum(times)::bigint AS times,
+    sum(total_s)::bigint AS total_s,
+    min(least_s) AS least_s,
+    max(most_s) AS most_s
 FROM statistics_durations
 WHERE workspace_sid = $1
     AND scope_sid = ANY($2::text[])
@@ -79,10 +46,39 @@ WHERE workspace_sid = $1
     AND ($6::text IS NULL OR task_channel_sid = $6)
     AND measure >= $7
     AND measure < $8
-GROUP BY scope_sid, measure, value_s
+GROUP BY scope_sid, measure
+
+-- name: split_waits
+-- How many waits lie before the first of the ascending bounds $9, from it to before the second, and so on.
+SELECT d.scope_sid, d.measure, width_bucket(v.value_s, $9::integer[]) AS place, sum(v.times)::bigint AS times
+FROM statistics_durations AS d
+CROSS JOIN LATERAL unnest(d.values_s, d.value_times) AS v (value_s, times)
+WHERE d.workspace_sid = $1
+    AND d.scope_sid = ANY($2::text[])
+    AND d.span_ms = $3
+    AND d.start_ms >= $4
+    AND d.start_ms < $5
+    AND ($6::text IS NULL OR d.task_channel_sid = $6)
+    AND d.measure >= $7
+    AND d.measure < $8
+GROUP BY d.scope_sid, d.measure, place
+
+-- name: sum_stays
+-- Measures from $6 to before $7: the SIDs of activities. A stay is cut at the ends of a window, so each one matters.
+SELECT d.scope_sid, d.measure, v.value_s, sum(v.times)::bigint AS times
+FROM statistics_durations AS d
+CROSS JOIN LATERAL unnest(d.values_s, d.value_times) AS v (value_s, times)
+WHERE d.workspace_sid = $1
+    AND d.scope_sid = ANY($2::text[])
+    AND d.span_ms = $3
+    AND d.start_ms >= $4
+    AND d.start_ms < $5
+    AND d.measure >= $6
+    AND d.measure < $7
+GROUP BY d.scope_sid, d.measure, v.value_s
 
 -- name: sum_statistics_events
--- What the rollups would say of less than a minute: the events themselves, alike ones counted together.
+-- What the rollups do not say (yet): the events themselves, alike ones counted together.
 SELECT
     {scope} AS scope_sid,
     e.event_type,
@@ -158,7 +154,7 @@ SELECT least(
     (
         SELECT min(start_ms)
         FROM statistics_counts
-        WHERE workspace_sid = $1 AND scope_sid = $1 AND span_ms = 3600000 AND start_ms >= $2
+        WHERE workspace_sid = $1 AND scope_sid = $1 AND span_ms = 60000 AND start_ms >= $2
     )
 )
 
@@ -181,6 +177,8 @@ FROM statistics_counts
 WHERE workspace_sid = $1 AND start_ms >= $2 AND start_ms < $3
 
 -- name: statistics_durations_of_span
-SELECT scope_sid, span_ms, start_ms, measure, task_channel_sid, value_s, times
+SELECT
+    scope_sid, span_ms, start_ms, measure, task_channel_sid,
+    times, total_s, least_s, most_s, values_s, value_times
 FROM statistics_durations
 WHERE workspace_sid = $1 AND start_ms >= $2 AND start_ms < $3

@@ -1,12 +1,12 @@
 """A world whose batches are kept and can be committed; and statistics counted the plain way."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
 
 from engine.routing.effects import Changes, Event
 from engine.routing.statistics_views import Scope
-from engine.storage.statistics_reads import Cumulative
+from engine.storage.statistics_summing import StatisticsSumming
 from engine.storage.store import PostgresStore
 from tests.routing.world import ACCOUNT, START_MS, WORKSPACE, World
 
@@ -63,6 +63,17 @@ class RecordedWorld(World):
                 await store.commit(lease, batch)
 
 
+async def sum_up(summing: StatisticsSumming, steps: int = 10**9) -> int:
+    """Add up what is over, in at most so many steps; returns how many they were."""
+    taken = 0
+    for workspace_sid in await summing.workspaces():
+        done = False
+        while not done and taken < steps:
+            done = (await summing.advance(workspace_sid)).done
+            taken += 1
+    return taken
+
+
 @dataclass
 class Stay:
     """A worker's time in an activity; `until_ms` None = still."""
@@ -74,11 +85,19 @@ class Stay:
 
 
 def counted(
-    log: list[Event], scope: Scope, sid: str, window: tuple[int, int], channel: str | None = None
-) -> Cumulative:
-    """Count what the log says of a scope within a window, both ends included, event by event."""
+    log: list[Event],
+    scope: Scope,
+    sid: str,
+    window: tuple[int, int],
+    channel: str | None = None,
+) -> tuple[dict[str, int], dict[str, list[int]]]:
+    """Count what the log says of a scope within a window, both ends included, event by event.
+
+    Returns the counters by name and all the waits by measure.
+    """
     start_ms, end_ms = window
-    found = Cumulative()
+    counters: Counter[str] = Counter()
+    waits: dict[str, list[int]] = defaultdict(list)
     created = {event.task_sid: event.event_date_ms for event in log if event.event_type == "task.created"}
     entered: dict[Any, int] = {}
     for event in log:
@@ -89,9 +108,9 @@ def counted(
             continue
         name = "tasks_entered" if event.event_type == ENTERED.get(scope) else COUNTERS.get(event.event_type)
         if name is not None and _tells(scope, name):
-            found.counters[name] += 1
-        _measure(found, scope, event, created, entered)
-    return found
+            counters[name] += 1
+        _measure(waits, scope, event, created, entered)
+    return dict(counters), waits
 
 
 def _tells(scope: Scope, name: str) -> bool:
@@ -103,18 +122,18 @@ def _tells(scope: Scope, name: str) -> bool:
 
 
 def _measure(
-    found: Cumulative, scope: Scope, event: Event, created: dict[Any, int], entered: dict[Any, int]
+    waits: dict[str, list[int]], scope: Scope, event: Event, created: dict[Any, int], entered: dict[Any, int]
 ) -> None:
     if scope is Scope.WORKER:
         return
     age_s = (event.event_date_ms - created.get(event.task_sid, 0)) // 1000
     if event.event_type == "task.canceled":
-        found.of("until_canceled").add(age_s)
+        waits["until_canceled"].append(age_s)
     if event.event_type == "reservation.accepted":
-        found.of("until_accepted").add(age_s)
+        waits["until_accepted"].append(age_s)
         if scope is Scope.QUEUE:
             in_queue_ms = event.event_date_ms - entered[event.task_sid]
-            found.of("in_queue_until_accepted").add(in_queue_ms // 1000)
+            waits["in_queue_until_accepted"].append(in_queue_ms // 1000)
 
 
 def stays(log: list[Event]) -> list[Stay]:
@@ -153,4 +172,4 @@ def time_spent(
     return {activity: sorted(seconds) for activity, seconds in found.items()}
 
 
-__all__ = ["ACCOUNT", "START_MS", "WORKSPACE", "RecordedWorld", "counted", "stays", "time_spent"]
+__all__ = ["ACCOUNT", "START_MS", "WORKSPACE", "RecordedWorld", "counted", "stays", "sum_up", "time_spent"]

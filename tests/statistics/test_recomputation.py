@@ -9,13 +9,17 @@ from engine.routing import commands as c
 from engine.routing.core import WorkspaceCore
 from engine.routing.entities import ReservationStatus, TaskStatus
 from engine.routing.errors import RoutingError
+from engine.routing.rollups import IN_QUEUE, UNTIL_ACCEPTED, UNTIL_CANCELED
 from engine.routing.statistics_views import Scope
 from engine.storage.pool import Database
 from engine.storage.reads import Reads
+from engine.storage.statistics_figures import Waits
+from engine.storage.statistics_summing import StatisticsSumming
 from engine.storage.statistics_verify import StatisticsVerifier
 from engine.storage.store import PostgresStore
-from tests.statistics.history import WORKSPACE, RecordedWorld, counted, time_spent
+from tests.statistics.history import WORKSPACE, RecordedWorld, counted, sum_up, time_spent
 
+MEASURES = (IN_QUEUE, UNTIL_ACCEPTED, UNTIL_CANCELED)
 STEPS = 150
 WINDOWS = 12
 
@@ -100,7 +104,7 @@ async def test_statistics_are_what_the_log_says(
     traffic: Traffic, store: PostgresStore, reads: Reads, pools: Database
 ) -> None:
     await traffic.commit(store)
-    log = traffic.log
+    log, summing = traffic.log, StatisticsSumming(pools)
     assert {event.event_type for event in log} >= {"task.canceled", "reservation.accepted", "worker.deleted"}
     workers = {event.worker_sid for event in log if event.worker_sid}
     scopes = {
@@ -112,23 +116,37 @@ async def test_statistics_are_what_the_log_says(
     for _ in range(WINDOWS):
         start_ms, end_ms = sorted((traffic.moment(), traffic.moment()))
         channel = traffic.random.choice((None, traffic.channel_sid("voice")))
+        thresholds = traffic.random.choice(((), (20,), (300, 0, 76, 20)))
+        await sum_up(summing, traffic.random.randrange(6))
         for scope, sids in scopes.items():
             found = await reads.cumulative(
-                WORKSPACE, scope, sids, start_ms=start_ms, end_ms=end_ms, task_channel_sid=channel
+                WORKSPACE,
+                scope,
+                sids,
+                start_ms=start_ms,
+                end_ms=end_ms,
+                task_channel_sid=channel,
+                thresholds=thresholds,
             )
             for sid in sids:
-                expected = counted(log, scope, sid, (start_ms, end_ms), channel)
-                assert found[sid].counters == expected.counters, (scope, sid)
-                assert waits(found[sid]) == waits(expected), (scope, sid)
+                counters, waits = counted(log, scope, sid, (start_ms, end_ms), channel)
+                told = {name: count for name, count in found[sid].counters.items() if count}
+                assert told == counters, (scope, sid)
+                for measure in MEASURES:
+                    compare_waits(found[sid].of(measure), waits.get(measure, []), thresholds)
         await compare_activities(traffic, reads, start_ms, end_ms, None)
         await compare_activities(traffic, reads, start_ms, end_ms, traffic.people[:2])
     verifier = StatisticsVerifier(pools)
+    await sum_up(summing)
     found_wrong = [d async for d in verifier.differences(WORKSPACE, start_ms=0, end_ms=traffic.now_ms)]
     assert found_wrong == []
 
 
-def waits(cumulative: Any) -> dict[str, dict[int, int]]:
-    return {name: durations.times for name, durations in cumulative.durations.items() if durations.times}
+def compare_waits(found: Waits, expected: list[int], thresholds: tuple[int, ...]) -> None:
+    assert (found.count, found.total) == (len(expected), sum(expected))
+    assert (found.least, found.most) == (min(expected, default=0), max(expected, default=0))
+    for threshold in thresholds:
+        assert found.at_most(threshold) == sum(wait <= threshold for wait in expected)
 
 
 async def compare_activities(

@@ -225,7 +225,7 @@ def statistics(reads: Reads, now_ms: int) -> dict[str, tuple[Callable[[], Awaita
     for span_ms in (15 * MINUTE_MS, 2 * HOUR_MS, DAY_MS):
         window = {"start_ms": now_ms - span_ms, "end_ms": now_ms}
         for scope, of in asked.items():
-            call = partial(reads.cumulative, HERE, scope, [of], **window)
+            call = partial(reads.cumulative, HERE, scope, [of], thresholds=(10, 60), **window)
             found[f"{scope} over {span_ms} ms"] = (call, bounds)
         of_one = partial(reads.activity_durations, HERE, [sid("WK", 21)], **window)
         found[f"activities of a worker over {span_ms} ms"] = (of_one, bounds)

@@ -109,7 +109,7 @@ ELSEWHERE = {
 _READS = re.compile(r"(SELECT|WITH)\b", re.IGNORECASE)
 _WRITES = re.compile(r"\b(INSERT|UPDATE)\b")
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
-_NOT_FOR_ANSWERS = {"schema", "retention", "commit", "leases", "deliveries", "bridge"}
+_NOT_FOR_ANSWERS = {"schema", "retention", "commit", "leases", "deliveries", "bridge", "summing"}
 """Files of queries for work that no request waits for."""
 
 

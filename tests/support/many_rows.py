@@ -162,6 +162,10 @@ FILLED: tuple[tuple[tuple[str, str], ...], ...] = (
             """,
         ),
         (
+            "log_positions",
+            f"SELECT {_sid('WS', 'n')}, 0, $2::bigint / {MINUTE_MS} * {MINUTE_MS}, 0, 0 {_SERIES}",
+        ),
+        (
             "statistics_counts",
             f"""
             SELECT DISTINCT ON (1, 2, 3, 4, 5) '{HERE}', {_SCOPE}, {_SPAN}, {_START},
@@ -172,10 +176,10 @@ FILLED: tuple[tuple[tuple[str, str], ...], ...] = (
         (
             "statistics_durations",
             f"""
-            SELECT DISTINCT ON (1, 2, 3, 4, 5, 6, 7) '{HERE}', {_SCOPE}, {_SPAN}, {_START},
+            SELECT DISTINCT ON (1, 2, 3, 4, 5, 6) '{HERE}', {_SCOPE}, {_SPAN}, {_START},
                 CASE n % 4 WHEN 0 THEN {_sid("WA", "500 * (1 + n % 100)")}
                     ELSE (ARRAY{list(MEASURES)})[n % 4] END,
-                'TC', n % 300, 1
+                'TC', 1, n % 300, n % 300, n % 300, ARRAY[n % 300], ARRAY[1]
             {_SERIES}
             """,
         ),
