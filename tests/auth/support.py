@@ -46,9 +46,11 @@ def now_s() -> int:
     return int(time.time())
 
 
-def sign(claims: Mapping[str, Any], secret: str, header: Mapping[str, Any] | None = None) -> str:
-    """A token signed with HS256, whatever the claims."""
-    return jwt.encode(dict(claims), secret, "HS256", headers=dict(header or {"typ": "JWT"}))
+def sign(
+    claims: Mapping[str, Any], secret: str, header: Mapping[str, Any] | None = None, algorithm: str = "HS256"
+) -> str:
+    """A signed token, whatever the claims."""
+    return jwt.encode(dict(claims), secret, algorithm, headers=dict(header or {"typ": "JWT"}))
 
 
 def unsigned(claims: Mapping[str, Any], header: Mapping[str, Any]) -> str:
