@@ -36,6 +36,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthW
 
 NOBODY = "0" * 32
 DAY_S = 86_400
+VOICE = {"Instruction": "dequeue", "DequeueFrom": "+15550100", "DequeueTo": "+15550101"}
 USED_KEY = {"Idempotency-Key": "for one request only"}
 BULK_STATISTICS = "/Workspaces/{WS}/TaskQueues/RealTimeStatistics"
 TASKS = "/Workspaces/{WS}/Tasks"
@@ -119,13 +120,7 @@ BAD_REQUESTS = (
     ("no page size", "GET", TASKS + "?PageSize=all", None, "PageSize must be a whole number"),
     ("a broken form", "POST", TASK, "Priority=%zz", "%"),
     ("what is in use", "DELETE", "/Workspaces/{WS}/Activities/{WA}", None, "WA"),
-    (
-        "voice without a gateway",
-        "POST",
-        TASK + "/Reservations/{WR}",
-        {"Instruction": "dequeue", "DequeueFrom": "+15550100", "DequeueTo": "+15550101"},
-        "gateway",
-    ),
+    ("voice without a call", "POST", TASK + "/Reservations/{WR}", VOICE, "no call_sid"),
 )
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
