@@ -64,6 +64,7 @@ WARNED = {
     "a range below a limit left out": ("x <= 3 AND x < 3 AND x >= 3", 22, "x < 3 and x >= 3 never"),
     "a range below a limit left out before": ("x < 3 AND x <= 3 AND x >= 3", 22, "x < 3 and x >= 3 never"),
     "the first of two equal limits": ("x > 1 AND 1 < x AND x < 1", 21, "x > 1 and x < 1 never"),
+    "the first of two equal limits above": ("x < 1 AND 1 > x AND x > 1", 21, "x < 1 and x > 1 never"),
     "a chain within a chain": ("y == 1 OR x == 1 AND x == 2", 22, "x == 1 and x == 2 never hold together"),
     "a chain behind something else": ("y HAS 'a' AND x == 1 AND x == 2", 26, "x == 1 and x == 2 never"),
     "a value out of range": ("x > 5 AND x == 3", 11, "never hold together"),

@@ -103,7 +103,7 @@ def test_nesting_is_limited(text: str, column: int) -> None:
     assert caught.value.column == column
 
 
-@pytest.mark.parametrize("depth", [500, 1_500])
+@pytest.mark.parametrize("depth", [500, 1_100])
 def test_nesting_up_to_the_limit_costs_no_stack(depth: int) -> None:
     text = "(a == 1 OR b == 2 AND NOT " * (depth - 1) + "(c == 3)" + ")" * (depth - 1)
     expression = parse(text, depth_max=depth)
@@ -124,10 +124,10 @@ def test_brackets_in_strings_do_not_nest() -> None:
 
 @pytest.mark.parametrize(("word", "outcome"), [(" AND ", False), (" OR ", True)])
 def test_long_chains_are_no_depth(word: str, outcome: bool) -> None:
-    expression = parse(word.join(f"a == {number}" for number in range(5_000)))
-    assert expression.evaluate({"a": 4_999}) is outcome
-    assert expression.bind({"a": 4_999}).constant is outcome
-    assert len(expression.canonical) > 40_000
+    expression = parse(word.join(f"a == {number}" for number in range(1_100)))
+    assert expression.evaluate({"a": 1_099}) is outcome
+    assert expression.bind({"a": 1_099}).constant is outcome
+    assert expression.canonical.count(word) == 1_099
 
 
 def test_length_is_limited_and_the_limit_is_allowed() -> None:

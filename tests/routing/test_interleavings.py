@@ -283,16 +283,18 @@ class Orders:
             self.followed[effective, left] = self._follow(effective, left, run or self.driven(effective))
         return self.followed[effective, left]
 
-    def _follow(self, effective: tuple[str, ...], left: frozenset[str], run: Run) -> int:
-        run.check()
+    def _follow(self, effective: tuple[str, ...], left: frozenset[str], so_far: Run) -> int:
+        so_far.check()
         if not left:
-            self.at_the_end(run, effective)
+            self.at_the_end(so_far, effective)
             return 1
         orders = 0
+        run: Run | None = so_far
         for act in sorted(left):
+            run = run or self.driven(effective)
             if run.do(ACTS[act](run)):
                 orders += self.follow((*effective, act), left - {act}, run)
-                run = self.driven(effective)
+                run = None
             else:
                 orders += self.follow(effective, left - {act})
         return orders

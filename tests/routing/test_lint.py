@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.expressions.expression import parse
@@ -399,6 +399,7 @@ def test_what_is_claimed_with_knowledge_is_true_of_every_worker(
                     assert expression.evaluate({"worker": values, "task": task}) is outcome
 
 
+@settings(max_examples=50)
 @given(TEXTS, TEXTS, TEXTS, WORKERS)
 def test_every_configuration_that_can_be_saved_can_be_linted(
     condition: str, expression: str, skip_if: str, workers: list[dict[str, Any]]
