@@ -13,22 +13,18 @@ that is recovered while its callback is still under way is not sent twice.
 import asyncio
 import json
 import zlib
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 
 from engine import metrics
-from engine.callback_urls import origin_of, public_form
-from engine.callbacks import failures
+from engine.callback_urls import origin_of
 from engine.callbacks.assignment_answer import Instruction, read_answer
-from engine.callbacks.assignment_voice import Alert, follow
+from engine.callbacks.assignment_outcome import OpenCallback, Outcomes, Submit
 from engine.callbacks.background import Background
-from engine.callbacks.backoff import backoff_s
 from engine.callbacks.client import CallbackClient
 from engine.callbacks.failures import CallbackFailure
 from engine.callbacks.limits import CallbackLimits
 from engine.callbacks.lines import Lines
 from engine.callbacks.voice_gateway import VoiceGateway
-from engine.errors import PointsmanError, WorkspaceNotFound
 from engine.logs import get_logger
 from engine.routing.commands import (
     AssignmentCallbackFailed,
@@ -37,42 +33,9 @@ from engine.routing.commands import (
     PrepareInstruction,
 )
 from engine.routing.effects import AssignmentCallback
-from engine.routing.errors import Refused, RoutingError
 
-Submit = Callable[[str, Command], Awaitable[object]]
-
-_ATTEMPTS = ("primary", "fallback")
 _KIND = "assignment"
 _log = get_logger()
-
-
-@dataclass(slots=True, eq=False)
-class _Open:
-    """A callback whose outcome has not been taken in. `fields` are bytes while held compressed."""
-
-    workspace_sid: str
-    account_sid: str
-    reservation_sid: str
-    task_sid: str
-    urls: tuple[str, ...]
-    fields: dict[str, str] | bytes
-    attempt: int = 0
-    waiting: bool = True
-    needless: bool = False
-    reasons: list[str] = field(default_factory=list)
-
-    @property
-    def url(self) -> str:
-        return self.urls[self.attempt]
-
-    def log_fields(self) -> dict[str, str]:
-        return {
-            "workspace_sid": self.workspace_sid,
-            "task_sid": self.task_sid,
-            "reservation_sid": self.reservation_sid,
-            "url": public_form(self.url),
-            "attempt": _ATTEMPTS[self.attempt],
-        }
 
 
 class AssignmentCallbacks:
@@ -99,12 +62,11 @@ class AssignmentCallbacks:
         self._client: CallbackClient | None = None
         self._background = background
         self._limits = limits
-        self._submit = submit
-        self._random = random
-        self._voice = voice
-        self._open: dict[str, _Open] = {}
-        self._lines: Lines[_Open] = Lines(limits.concurrent_max, limits.concurrent_per_host_max)
-        self._outcomes = 0
+        self._follows_voice = voice is not None
+        self._open: dict[str, OpenCallback] = {}
+        self._lines: Lines[OpenCallback] = Lines(limits.concurrent_max, limits.concurrent_per_host_max)
+        self._outcomes = Outcomes(limits, submit, random, voice)
+        self._reporting = 0
         self._pending = metrics.CALLBACKS_PENDING.labels(_KIND)
 
     def start(self, client: CallbackClient) -> None:
@@ -118,7 +80,7 @@ class AssignmentCallbacks:
             if callback.reservation_sid in self._open:
                 continue
             fallback = (callback.fallback_url,) if callback.fallback_url else ()
-            entry = _Open(
+            entry = OpenCallback(
                 workspace_sid=workspace_sid,
                 account_sid=account_sid,
                 reservation_sid=callback.reservation_sid,
@@ -151,12 +113,12 @@ class AssignmentCallbacks:
             if not entry.needless:
                 self._close(entry)
 
-    def _close(self, entry: _Open) -> None:
+    def _close(self, entry: OpenCallback) -> None:
         if self._open.get(entry.reservation_sid) is entry:
             del self._open[entry.reservation_sid]
             self._pending.dec()
 
-    def _wait(self, entry: _Open) -> None:
+    def _wait(self, entry: OpenCallback) -> None:
         entry.waiting = True
         if self._lines.waiting >= self._limits.assignment_pending_max:
             entry.fields = _packed(entry.fields)
@@ -167,7 +129,7 @@ class AssignmentCallbacks:
         client = self._client
         if client is None:
             return
-        while self._outcomes < self._limits.outcomes_pending_max and (taken := self._lines.take()):
+        while self._reporting < self._limits.outcomes_pending_max and (taken := self._lines.take()):
             receiver, entry = taken
             if entry.needless:
                 self._lines.release(receiver)
@@ -175,7 +137,7 @@ class AssignmentCallbacks:
             entry.waiting = False
             self._background.run(self._carry_out(client, receiver, entry))
 
-    async def _carry_out(self, client: CallbackClient, receiver: str, entry: _Open) -> None:
+    async def _carry_out(self, client: CallbackClient, receiver: str, entry: OpenCallback) -> None:
         handed_on = False
         try:
             command = await self._attempt(client, receiver, entry)
@@ -186,7 +148,7 @@ class AssignmentCallbacks:
             if not handed_on:
                 self._close(entry)
 
-    async def _attempt(self, client: CallbackClient, receiver: str, entry: _Open) -> Command | None:
+    async def _attempt(self, client: CallbackClient, receiver: str, entry: OpenCallback) -> Command | None:
         """Make one attempt; returns its outcome, or None when the fallback's turn has come."""
         clock = asyncio.get_running_loop().time
         started_s = clock()
@@ -202,16 +164,16 @@ class AssignmentCallbacks:
             return self._failed(entry, result, duration_ms)
         return _delivered(entry, result, duration_ms)
 
-    async def _call(self, client: CallbackClient, entry: _Open) -> Instruction | CallbackFailure:
+    async def _call(self, client: CallbackClient, entry: OpenCallback) -> Instruction | CallbackFailure:
         fields = entry.fields = _unpacked(entry.fields)
         timeout_s = self._limits.assignment_timeout_s
         try:
             answer = await client.post(entry.url, fields, entry.account_sid, timeout_s, body_matters=True)
-            return read_answer(answer, voice=self._voice is not None)
+            return read_answer(answer, voice=self._follows_voice)
         except CallbackFailure as failure:
             return failure
 
-    def _failed(self, entry: _Open, failure: CallbackFailure, duration_ms: int) -> Command | None:
+    def _failed(self, entry: OpenCallback, failure: CallbackFailure, duration_ms: int) -> Command | None:
         metrics.CALLBACKS.labels(_KIND, "failed").inc()
         _log.warning(
             "callback.failed",
@@ -221,7 +183,7 @@ class AssignmentCallbacks:
             status=failure.status,
             duration_ms=duration_ms,
         )
-        entry.reasons.append(f"{_ATTEMPTS[entry.attempt]}: {failure}")
+        entry.reasons.append(f"{entry.attempt_name}: {failure}")
         if entry.attempt + 1 == len(entry.urls):
             return AssignmentCallbackFailed(entry.reservation_sid, "; ".join(entry.reasons))
         entry.attempt += 1
@@ -230,86 +192,25 @@ class AssignmentCallbacks:
         self._pump()
         return None
 
-    async def _report(self, entry: _Open, command: Command) -> None:
-        self._outcomes += 1
+    async def _report(self, entry: OpenCallback, command: Command) -> None:
+        self._reporting += 1
         try:
-            if isinstance(command, PrepareInstruction):
-                await self._follow(entry, command)
-            else:
-                await self._offer(entry, command)
-        except WorkspaceNotFound:
-            return
-        except PointsmanError as error:
-            _log.error("callback.outcome_lost", **entry.log_fields(), reason=str(error))
+            await self._outcomes.report(entry, command)
         finally:
-            self._outcomes -= 1
+            self._reporting -= 1
             self._pump()
 
-    async def _follow(self, entry: _Open, command: PrepareInstruction) -> None:
-        assert self._voice is not None
 
-        async def insist(step: Command) -> object:
-            return await self._insist(entry, step)
-
-        def alert(told: Alert) -> None:
-            _alert(entry, told)
-
-        await follow(self._voice, entry.account_sid, command, insist, alert)
-
-    async def _offer(self, entry: _Open, command: Command) -> None:
-        """Give the outcome to the workspace; a rejection whose activity it refuses goes without a move."""
-        try:
-            await self._insist(entry, command)
-        except RoutingError as refusal:
-            command_without_move = _without_move(command, refusal)
-            if command_without_move is None:
-                _log.debug("callback.outcome_refused", **entry.log_fields(), reason=refusal.message)
-                return
-            _alert(entry, Alert(failures.REJECT_ACTIVITY, refusal.message))
-            await self._offer(entry, command_without_move)
-
-    async def _insist(self, entry: _Open, command: Command) -> object:
-        """Give a command to the workspace, again and again while it cannot take it.
-
-        Raises RoutingError, WorkspaceNotFound, or the last PointsmanError when it takes too long.
-        """
-        clock = asyncio.get_running_loop().time
-        until_s = clock() + self._limits.outcome_retry_s
-        pauses = backoff_s(self._limits.backoff_first_s, self._limits.backoff_max_s, self._random)
-        while True:
-            try:
-                return await self._submit(entry.workspace_sid, command)
-            except WorkspaceNotFound:
-                raise
-            except PointsmanError:
-                if clock() >= until_s:
-                    raise
-                await asyncio.sleep(next(pauses))
-
-
-def _delivered(entry: _Open, instruction: Instruction, duration_ms: int) -> Command:
+def _delivered(entry: OpenCallback, instruction: Instruction, duration_ms: int) -> Command:
     metrics.CALLBACKS.labels(_KIND, "delivered").inc()
     _log.info(
         "callback.delivered", **entry.log_fields(), instruction=instruction.name, duration_ms=duration_ms
     )
     if instruction.alert is not None:
-        _alert(entry, instruction.alert)
+        entry.alert(instruction.alert)
     if instruction.voice is not None:
         return PrepareInstruction(entry.reservation_sid, instruction.voice)
     return AssignmentInstructed(entry.reservation_sid, instruction.name, instruction.activity_sid)
-
-
-def _alert(entry: _Open, alert: Alert) -> None:
-    _log.warning("callback.alert", **entry.log_fields(), code=alert.code, reason=alert.reason)
-
-
-def _without_move(command: Command, refusal: RoutingError) -> Command | None:
-    """Return a rejection without the activity that the workspace refused; None when that was not it."""
-    if not isinstance(refusal, Refused) or not isinstance(command, AssignmentInstructed):
-        return None
-    if command.activity_sid is None:
-        return None
-    return AssignmentInstructed(command.reservation_sid, command.instruction)
 
 
 def _packed(fields: dict[str, str] | bytes) -> bytes:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from aiohttp.abc import AbstractResolver
 
-from engine.callbacks.assignment import AssignmentCallbacks, Submit
+from engine.callbacks.assignment import AssignmentCallbacks
+from engine.callbacks.assignment_outcome import Submit
 from engine.callbacks.background import Background
 from engine.callbacks.client import CallbackClient, TokenOf
 from engine.callbacks.event_callback import EventCallbacks

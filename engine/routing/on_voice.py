@@ -158,6 +158,8 @@ def _note_call(
         return
     state = board.state
     attributes = merge_text(task.attributes, json.dumps(patch))
+    if attributes == task.attributes:
+        return  # the command was carried out before, but whoever gave it did not hear of that
     if len(attributes) > state.limits.attributes_chars_max:
         state.warn(
             RoutingWarning(
