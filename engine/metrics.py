@@ -60,6 +60,20 @@ CALLBACKS_PENDING = Gauge(
     "pointsman_callbacks_pending", "Callbacks waiting or under way", ["kind"], registry=REGISTRY
 )
 
+BRIDGE_SOCKETS = Gauge("pointsman_bridge_sockets", "Websockets open", registry=REGISTRY)
+BRIDGE_SOCKETS_ENDED = Counter(
+    "pointsman_bridge_sockets_ended", "Websockets that have ended", ["reason"], registry=REGISTRY
+)
+"""reason: gone, slow, flood, expired, revoked, replaced, stale, deleted, stopping."""
+BRIDGE_FRAMES = Counter("pointsman_bridge_frames", "Frames sent to websockets", registry=REGISTRY)
+BRIDGE_FRAMES_DROPPED = Counter(
+    "pointsman_bridge_frames_dropped", "Frames that a websocket was not sent", ["reason"], registry=REGISTRY
+)
+"""reason: slow, known."""
+BRIDGE_WORKERS_LEFT = Counter(
+    "pointsman_bridge_workers_left", "Workers moved because they were gone", registry=REGISTRY
+)
+
 REQUEST_SECONDS = Histogram(
     "pointsman_request_seconds",
     "Time from request to answer",

@@ -16,6 +16,8 @@ from engine.runtime.service import RoutingService
 from engine.sids import SidFactory, time_ordered_sids
 from engine.storage.reads import Reads
 
+API = web.AppKey("api", Api)
+
 
 def build_app(
     *,
@@ -30,7 +32,7 @@ def build_app(
     mint: SidFactory | None = None,
     clock: Clock = wall_clock_ms,
 ) -> web.Application:
-    """Make the HTTP application; `app[GATE].close()` begins the drain.
+    """Make the HTTP application; `app[GATE].close()` begins the drain, `app[API]` is what handlers reach.
 
     Args:
         service: takes the commands.
@@ -59,7 +61,7 @@ def build_app(
         voice=voice,
     )
     app = web.Application(middlewares=[edge], client_max_size=given.request_bytes_max)
-    app[GATE] = Gate()
+    app[GATE], app[API] = Gate(), api
     add_probes(app, service)
     add_routes(app, api)
     return app

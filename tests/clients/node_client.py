@@ -21,18 +21,18 @@ INSTALL_TIMEOUT_S = 300
 RUN_TIMEOUT_S = 120
 
 
-def node_modules() -> Path:
-    """Return the directory of installed packages, installing them when there is none.
+def node_modules(files: Path = FILES) -> Path:
+    """Return the directory of the packages pinned in `files`, installing them when they are not there.
 
     Skips the test when this machine has no Node. With Node, an installation that fails is a failure.
     """
     missing = [tool for tool in ("node", "npm") if shutil.which(tool) is None]
     if missing:
         pytest.skip(f"the Node client is not tested: there is no {' and no '.join(missing)} on this machine")
-    pinned = b"".join((FILES / name).read_bytes() for name in PINNED)
+    pinned = b"".join((files / name).read_bytes() for name in PINNED)
     home = _cache() / f"node-{hashlib.sha256(pinned).hexdigest()[:16]}"
     if not (home / "node_modules").is_dir():
-        _install(home)
+        _install(home, files)
     return home / "node_modules"
 
 
@@ -47,13 +47,13 @@ def _cache() -> Path:
     pytest.fail("no directory to install the Node client into")
 
 
-def _install(home: Path) -> None:
+def _install(home: Path, files: Path) -> None:
     """Install beside the place and move it there, so that what is there is always complete."""
     with tempfile.TemporaryDirectory(dir=home.parent) as scratch:
         fresh = Path(scratch) / home.name
         fresh.mkdir()
         for name in PINNED:
-            shutil.copy(FILES / name, fresh)
+            shutil.copy(files / name, fresh)
         options = ["--no-audit", "--no-fund", "--ignore-scripts", "--cache", str(home.parent / "npm")]
         done = _run(["npm", "ci", *options], fresh, dict(os.environ), INSTALL_TIMEOUT_S)
         assert done.returncode == 0, f"npm ci failed\n{done.stdout}\n{done.stderr}"
@@ -63,6 +63,13 @@ def _install(home: Path) -> None:
 
 def run_node(modules: Path, daemon: DaemonProcess, *arguments: str, cwd: Path = FILES) -> str:
     """Run node with the packages and a daemon in its environment; returns its output, fails with it."""
+    done = _run(["node", *arguments], cwd, node_environment(modules, daemon), RUN_TIMEOUT_S)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def node_environment(modules: Path, daemon: DaemonProcess) -> dict[str, str]:
+    """Return the environment of a script: this process's, the packages, and where the daemon is."""
     environment = {
         **os.environ,
         "NODE_PATH": str(modules),
@@ -73,9 +80,7 @@ def run_node(modules: Path, daemon: DaemonProcess, *arguments: str, cwd: Path = 
     }
     for name in ("TWILIO_EDGE", "TWILIO_REGION"):
         environment.pop(name, None)
-    done = _run(["node", *arguments], cwd, environment, RUN_TIMEOUT_S)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return environment
 
 
 def _run(

@@ -1,0 +1,61 @@
+"""The event bridge's routes on the HTTP application, and its parts put together."""
+
+from aiohttp import web
+
+from engine.api.call import Api
+from engine.api.problems import respond, translate
+from engine.bridge.call import Bridge
+from engine.bridge.hub import Hub
+from engine.bridge.presence import Presence
+from engine.bridge.rpc import Calls
+from engine.bridge.websocket import serve
+from engine.storage.bridge_reads import BridgeReads
+
+PATH = "/v1/wschannels"
+
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+    "Access-Control-Allow-Headers": "apiVersion, clientVersion, If-Match, Content-Type, Accept",
+    "Access-Control-Max-Age": "600",
+}
+
+
+def add_bridge(app: web.Application, api: Api, hub: Hub, presence: Presence, reads: BridgeReads) -> None:
+    """Serve the event bridge at PATH.
+
+    Args:
+        app: the application; its sockets are closed when it shuts down.
+        api: the parts that the REST API is made of.
+        hub: the open sockets.
+        presence: what happens when they are gone.
+        reads: committed rows.
+    """
+    calls = Calls(Bridge(api, hub, reads))
+
+    async def upgrade(request: web.Request) -> web.StreamResponse:
+        return await serve(request, api, hub, presence)
+
+    async def call(request: web.Request) -> web.Response:
+        try:
+            response = await calls.answer(request)
+        except Exception as error:
+            known = translate(error, request)
+            if known is None:
+                raise
+            response = respond(known)
+            # A browser would ask its user for a password.
+            response.headers.popall("WWW-Authenticate", None)
+        response.headers.update(_CORS)
+        return response
+
+    async def preflight(_: web.Request) -> web.Response:
+        return web.Response(status=204, headers=_CORS)
+
+    async def close_sockets(_: web.Application) -> None:
+        hub.close_all()
+
+    app.router.add_get(PATH, upgrade)
+    app.router.add_post(PATH, call)
+    app.router.add_route("OPTIONS", PATH, preflight)
+    app.on_shutdown.append(close_sockets)
