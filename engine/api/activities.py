@@ -54,12 +54,13 @@ async def fetch_activity(call: Call) -> web.Response:
     return answers.document(render.activity(call.place(), view))
 
 
-@operation("UpdateActivity", answers=Activity, body=_CHANGED)
+@operation("UpdateActivity", answers=Activity, body=_CHANGED, once=True)
 async def update_activity(call: Call) -> web.Response:
     """Change the name; `Available` cannot change and is ignored (behaviour §1)."""
     command = UpdateActivity(sid=call.path("WA"), **await call.fields())
-    view = await call.submit(command, ActivityView)
-    return answers.document(render.activity(call.place(), view))
+    return await call.answer(
+        command, ActivityView, lambda view: answers.document(render.activity(call.place(), view))
+    )
 
 
 @operation("DeleteActivity", 204)

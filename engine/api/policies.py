@@ -6,6 +6,10 @@ and host of the URL do not matter: tokens name the hosted service. In the path `
 because default worker tokens list their reservations by `…/Reservations/**`; behind a SID it covers only
 what is below.
 
+Creating many tasks at once is judged as creating tasks: who may not POST to `…/Tasks` may not POST to
+`…/Tasks/Bulk` either, though `…/Tasks/**` covers its path. A policy may also name `Bulk` itself. The tasks of
+such a body are not looked into, so that a rule with a filter of the form does not allow it.
+
 A call is allowed when some policy allows it and none that matches denies it, in whatever order they stand.
 A filter that is not empty names all parameters that may be sent, and which of them must be.
 """
@@ -127,11 +131,16 @@ class Policy:
 
     def addresses(self, asked: Asked) -> bool:
         """Tell whether the rule is about this method, path and query."""
-        return (
-            self.method == asked.method
-            and self.pattern.matches(asked.segments, reading=asked.method == "GET")
-            and self.query.passes(asked.query)
-        )
+        return self.method == asked.method and self._covers(asked) and self.query.passes(asked.query)
+
+    def _covers(self, asked: Asked) -> bool:
+        segments, reading = asked.segments, asked.method == "GET"
+        if not _is_bulk(asked):
+            return self.pattern.matches(segments, reading=reading)
+        if self.pattern.matches(segments[:-1], reading=reading):
+            return True
+        by_name = not self.allow or self.pattern.segments[-1:] == segments[-1:]
+        return by_name and self.pattern.matches(segments, reading=reading)
 
 
 @dataclass(slots=True, frozen=True)
@@ -151,7 +160,13 @@ class PolicyGrant:
     async def permits(self, asked: Asked, _reads: object = None) -> bool:
         """Tell whether a policy allows the request and none denies it, which no row has a part in."""
         matching = [policy for policy in self.policies if policy.addresses(asked)]
-        if any(policy.post.known for policy in matching):
+        if _is_bulk(asked):
+            matching = [policy for policy in matching if not (policy.allow and policy.post.known)]
+        elif any(policy.post.known for policy in matching):
             form = await asked.form()
             matching = [policy for policy in matching if policy.post.passes(form)]
         return bool(matching) and all(policy.allow for policy in matching)
+
+
+def _is_bulk(asked: Asked) -> bool:
+    return asked.method == "POST" and asked.segments[-2:] == ("Tasks", "Bulk")

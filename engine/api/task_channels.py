@@ -47,12 +47,13 @@ async def fetch_task_channel(call: Call) -> web.Response:
     return answers.document(render.task_channel(call.place(), view))
 
 
-@operation("UpdateTaskChannel", answers=TaskChannel, body=_CHANGED)
+@operation("UpdateTaskChannel", answers=TaskChannel, body=_CHANGED, once=True)
 async def update_task_channel(call: Call) -> web.Response:
     """Change the fields that were sent."""
     command = UpdateTaskChannel(sid=call.path("channel"), **await call.fields())
-    view = await call.submit(command, TaskChannelView)
-    return answers.document(render.task_channel(call.place(), view))
+    return await call.answer(
+        command, TaskChannelView, lambda view: answers.document(render.task_channel(call.place(), view))
+    )
 
 
 @operation("DeleteTaskChannel", 204)

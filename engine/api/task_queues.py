@@ -104,12 +104,15 @@ async def fetch_task_queue(call: Call) -> web.Response:
     return answers.document(render.task_queue(call.place(), view))
 
 
-@operation("UpdateTaskQueue", answers=TaskQueue, body=_CHANGED, warned=True)
+@operation("UpdateTaskQueue", answers=TaskQueue, body=_CHANGED, once=True, warned=True)
 async def update_task_queue(call: Call) -> web.Response:
     """Change the fields that were sent."""
     command = UpdateTaskQueue(sid=call.path("WQ"), **await call.fields())
-    view = await call.submit(command, TaskQueueView)
-    return answers.warned(answers.document(render.task_queue(call.place(), view)), view.warnings)
+    return await call.answer(
+        command,
+        TaskQueueView,
+        lambda view: answers.warned(answers.document(render.task_queue(call.place(), view)), view.warnings),
+    )
 
 
 @operation("DeleteTaskQueue", 204)

@@ -41,11 +41,12 @@ async def fetch_worker_channel(call: Call) -> web.Response:
     return answers.document(render.worker_channel(call.place(), call.found(view)))
 
 
-@operation("UpdateWorkerChannel", answers=WorkerChannel, body=_CHANGED)
+@operation("UpdateWorkerChannel", answers=WorkerChannel, body=_CHANGED, once=True)
 async def update_worker_channel(call: Call) -> web.Response:
     """Change capacity and availability."""
     command = UpdateWorkerChannel(
         worker_sid=call.path("WK"), channel=call.path("channel"), **await call.fields()
     )
-    view = await call.submit(command, WorkerChannelView)
-    return answers.document(render.worker_channel(call.place(), view))
+    return await call.answer(
+        command, WorkerChannelView, lambda view: answers.document(render.worker_channel(call.place(), view))
+    )

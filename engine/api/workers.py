@@ -103,12 +103,15 @@ async def fetch_worker(call: Call) -> web.Response:
     return answers.document(render.worker(call.place(), view), version=view.version)
 
 
-@operation("UpdateWorker", answers=Worker, body=_CHANGED, tagged=True, conditional=True)
+@operation("UpdateWorker", answers=Worker, body=_CHANGED, tagged=True, conditional=True, once=True)
 async def update_worker(call: Call) -> web.Response:
     """Change the fields that were sent, if If-Match holds."""
     command = change(call.api, call.path("WK"), await call.form(), call.if_match())
-    view = await call.submit(command, WorkerView)
-    return answers.document(render.worker(call.place(), view), version=view.version)
+    return await call.answer(
+        command,
+        WorkerView,
+        lambda view: answers.document(render.worker(call.place(), view), version=view.version),
+    )
 
 
 def change(api: Api, sid: str, form: Form, if_match: int | None) -> UpdateWorker:

@@ -74,12 +74,15 @@ async def fetch_workflow(call: Call) -> web.Response:
     return answers.document(render.workflow(call.place(), view))
 
 
-@operation("UpdateWorkflow", answers=Workflow, body=_CHANGED, warned=True)
+@operation("UpdateWorkflow", answers=Workflow, body=_CHANGED, once=True, warned=True)
 async def update_workflow(call: Call) -> web.Response:
     """Change the fields that were sent; waiting tasks follow only with ReEvaluateTasks."""
     command = UpdateWorkflow(sid=call.path("WW"), **await call.fields())
-    view = await call.submit(command, WorkflowView)
-    return answers.warned(answers.document(render.workflow(call.place(), view)), view.warnings)
+    return await call.answer(
+        command,
+        WorkflowView,
+        lambda view: answers.warned(answers.document(render.workflow(call.place(), view)), view.warnings),
+    )
 
 
 @operation("DeleteWorkflow", 204)

@@ -87,11 +87,14 @@ async def fetch_workspace(call: Call) -> web.Response:
     return answers.document(render.workspace(call.place(), view))
 
 
-@operation("UpdateWorkspace", answers=Workspace, body=_CHANGED)
+@operation("UpdateWorkspace", answers=Workspace, body=_CHANGED, once=True)
 async def update_workspace(call: Call) -> web.Response:
     """Change the fields that were sent."""
-    view = await call.submit(UpdateWorkspace(**await call.fields()), WorkspaceView)
-    return answers.document(render.workspace(call.place(), view))
+    return await call.answer(
+        UpdateWorkspace(**await call.fields()),
+        WorkspaceView,
+        lambda view: answers.document(render.workspace(call.place(), view)),
+    )
 
 
 @operation("DeleteWorkspace", 204)

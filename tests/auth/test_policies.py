@@ -68,6 +68,26 @@ async def test_only_reading_a_collection_is_covered_by_what_is_below_it() -> Non
     assert not await permits([policy(f"{WS}/Tasks/**", "POST")], "POST", f"{WS}/Tasks")
 
 
+@pytest.mark.parametrize(
+    ("policies", "covered"),
+    [
+        ([policy(f"{WS}/Tasks/**", "POST")], False),
+        ([policy(f"{WS}/Tasks/*", "POST")], False),
+        ([policy(f"{WS}/Tasks", "POST")], True),
+        ([policy(f"{WS}/*", "POST")], True),
+        ([policy(f"{WS}/**", "POST")], True),
+        ([policy(f"{WS}/Tasks/Bulk", "POST")], True),
+        ([policy(f"{WS}/*/Bulk", "POST")], True),
+        ([policy(f"{WS}/Tasks", "GET")], False),
+        ([policy(f"{WS}/Tasks", "POST", post_filter={"Priority": {"required": False}})], False),
+        ([policy(f"{WS}/**", "POST"), policy(f"{WS}/Tasks", "POST", allow=False)], False),
+        ([policy(f"{WS}/**", "POST"), policy(f"{WS}/Tasks/**", "POST", allow=False)], False),
+    ],
+)
+async def test_many_tasks_are_created_by_whom_one_may_be(policies, covered: bool) -> None:
+    assert await permits(policies, "POST", f"{WS}/Tasks/Bulk") is covered
+
+
 async def test_the_method_must_be_the_same() -> None:
     assert await permits([policy(WK, "post")], "POST", WK)
     assert not await permits([policy(WK, "POST")], "GET", WK)

@@ -42,6 +42,40 @@ def test_a_repeated_create_has_the_same_answer_and_makes_nothing(http, base, key
     assert_problem(http.post(path, {**body, "FriendlyName": "Else"}, headers=key), 409, 20409)
 
 
+UPDATES = {
+    "Activities": ({"FriendlyName": "Lunch"}, {"FriendlyName": "Tea"}),
+    "TaskChannels": ({"FriendlyName": "Fax"}, {"FriendlyName": "Post"}),
+    "TaskQueues": ({"TargetWorkers": "level HAS 2"}, {"TargetWorkers": "level == 2"}),
+    "Workflows": ({"FriendlyName": "Fax"}, {"FriendlyName": "Post"}),
+    "Workers": ({"Attributes": '{"level": 3}'}, {"Attributes": '{"level": 4}'}),
+}
+
+
+@pytest.mark.parametrize("kind", UPDATES)
+def test_a_repeated_update_has_the_same_answer_and_changes_nothing(http, base, key, kind):
+    http.post(f"{base}/Workers", {"FriendlyName": "Ann"})
+    page = http.get(f"{base}/{kind}").json()
+    path = f"{base}/{kind}/{page[page['meta']['key']][0]['sid']}"
+    assert_updated_once(http, path, key, *UPDATES[kind])
+
+
+def test_a_repeated_update_of_a_workspace_or_a_workers_channel_changes_nothing(http, base, key):
+    worker = http.post(f"{base}/Workers", {"FriendlyName": "Ann"}).json()["sid"]
+    channel = f"{base}/Workers/{worker}/Channels/voice"
+    assert_updated_once(http, channel, key, {"Capacity": "3"}, {"Capacity": "4"})
+    assert_updated_once(http, base, key, {"FriendlyName": "Once"}, {"FriendlyName": "Later"})
+
+
+def assert_updated_once(http, path, key, body, later):
+    first = http.post(path, body, headers=key)
+    assert first.status_code == 200, first.text
+    assert http.post(path, later).status_code == 200
+    changed = http.get(path).json()
+    same(first, http.post(path, body, headers=key))
+    assert http.get(path).json() == changed
+    assert_problem(http.post(path, later, headers=key), 409, 20409)
+
+
 def test_a_repeated_workspace_is_made_once_per_account(http, key):
     body = {"FriendlyName": "Once"}
     first = http.post("/Workspaces", body, headers=key)
