@@ -152,7 +152,10 @@ test("an API key signs in until it is deleted", async () => {
   assert.ok(key.secret && key.dateCreated instanceof Date);
   assert.equal((await account.keys(key.sid).fetch()).friendlyName, "Node");
   assert.equal((await account.keys(key.sid).update({ friendlyName: "Renamed" })).friendlyName, "Renamed");
-  assert.ok((await account.keys.list({ pageSize: 1 })).some((item) => item.sid === key.sid));
+  const other = await account.newKeys.create();
+  const sids = (await listed(account.keys, null)).map((item) => item.sid);
+  assert.ok(sids.includes(key.sid) && sids.includes(other.sid));
+  assert.equal(await account.keys(other.sid).remove(), true);
   const byKey = connect(key.sid, key.secret, { accountSid }).taskrouter.v1.workspaces;
   assert.equal((await byKey(base.slice(12)).fetch()).friendlyName, "Errors");
   assert.equal(await account.keys(key.sid).remove(), true);
