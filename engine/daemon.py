@@ -24,11 +24,15 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from engine import __version__
-from engine.api.app import build_app
+from engine.api.app import API, build_app
 from engine.api.limits import ApiLimits
 from engine.api.middleware import GATE
 from engine.api.protocol import Site
 from engine.api.rate_limit import RateLimits
+from engine.bridge.app import add_bridge
+from engine.bridge.hub import Hub
+from engine.bridge.limits import BridgeLimits
+from engine.bridge.presence import Presence
 from engine.callbacks.dispatcher import CallbackDispatcher
 from engine.callbacks.limits import CallbackLimits, VoiceGatewayLimits
 from engine.callbacks.voice_gateway import VoiceGateway
@@ -42,13 +46,16 @@ from engine.routing.commands import Command
 from engine.routing.limits import RoutingLimits
 from engine.runtime.limits import RuntimeLimits
 from engine.runtime.node_name import NodeName
+from engine.runtime.publishers import Publishers
 from engine.runtime.service import RoutingService
 from engine.settings import Settings
 from engine.sids import time_ordered_sids
 from engine.storage.accounts import Accounts
+from engine.storage.bridge_reads import BridgeReads
 from engine.storage.keys import ApiKeys
 from engine.storage.migrate import read_migrations
 from engine.storage.pool import Database
+from engine.storage.presence import NodePresence
 from engine.storage.reads import Reads
 from engine.storage.resources import sql_directory
 from engine.storage.retention import Retention
@@ -109,10 +116,14 @@ class Daemon:
         self.credentials = await ensure_credentials(settings, accounts)
         keyring = await self._start_keyring(database, accounts)
         voice = await self._start_voice_gateway(keyring)
-        service = await self._start_routing(database, keyring, voice)
+        node = self._stack.enter_context(NodeName(settings.database.data_dir))
+        hub = Hub(_picked(BridgeLimits, settings.bridge), keyring, wall_clock_ms)
+        service = await self._start_routing(database, keyring, voice, hub, node.name)
         self._start_housekeeping(database)
         reads = Reads(database, finished_task_retention_s=settings.routing.finished_task_retention_s)
-        await self._listen(service, reads, keyring, voice)
+        app = self._build_app(service, reads, keyring, voice)
+        await self._start_bridge(app, hub, database, node.name)
+        await self._listen(app)
         log.info(
             "server.listening",
             host=settings.server.host,
@@ -150,10 +161,9 @@ class Daemon:
         return gateway
 
     async def _start_routing(
-        self, database: Database, keyring: Keyring, voice: VoiceGateway | None
+        self, database: Database, keyring: Keyring, voice: VoiceGateway | None, hub: Hub, node: str
     ) -> RoutingService:
         settings = self.settings
-        node = self._stack.enter_context(NodeName(settings.database.data_dir))
         store = PostgresStore(database)
 
         async def submit(workspace_sid: str, command: Command) -> Any:
@@ -164,8 +174,8 @@ class Daemon:
         service = RoutingService(
             store,
             store,
-            dispatcher,
-            owner=node.name,
+            Publishers(dispatcher, hub),
+            owner=node,
             limits=_picked(RuntimeLimits, settings.runtime, settings.routing, settings.server),
             routing_limits=_picked(RoutingLimits, settings.routing),
             new_sid=self._mint,
@@ -187,11 +197,11 @@ class Daemon:
         housekeeping.start()
         self._stack.push_async_callback(housekeeping.stop)
 
-    async def _listen(
+    def _build_app(
         self, service: RoutingService, reads: Reads, keyring: Keyring, voice: VoiceGateway | None
-    ) -> None:
+    ) -> web.Application:
         server = self.settings.server
-        app = build_app(
+        return build_app(
             service=service,
             reads=reads,
             keyring=keyring,
@@ -203,6 +213,18 @@ class Daemon:
             mint=self._mint,
             clock=wall_clock_ms,
         )
+
+    async def _start_bridge(self, app: web.Application, hub: Hub, database: Database, node: str) -> None:
+        api = app[API]
+        presence = Presence(api.service, api.reads, hub, NodePresence(database, node))
+        add_bridge(app, api, hub, presence, BridgeReads(database))
+        hub.start()
+        self._stack.push_async_callback(hub.stop)
+        await presence.start()
+        self._stack.push_async_callback(presence.stop)
+
+    async def _listen(self, app: web.Application) -> None:
+        server = self.settings.server
         runner = web.AppRunner(
             app, access_log=None, handle_signals=False, shutdown_timeout=server.shutdown_drain_s
         )

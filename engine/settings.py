@@ -304,6 +304,35 @@ class VoiceGatewaySettings(_Section):
     """Whether the gateway may have a private or loopback address."""
 
 
+class BridgeSettings(_Section):
+    """The event bridge: the browser SDK's websockets and calls."""
+
+    heartbeat_s: Annotated[Seconds, Field(le=15)] = 10.0
+    """Longest silence before a blank frame is sent; the SDK gives up after 30 s of it."""
+    event_delay_s: Annotated[Float, Field(ge=0, le=10)] = 0.1
+    """How long after its commit an event is sent, so that the answer to a call comes first."""
+    ping_s: Seconds = 30.0
+    """How often a client is pinged; one that does not answer in half of that is gone."""
+    frames_pending_max: Count = 256
+    """Most frames waiting for one websocket; a slower reader is cut off."""
+    send_timeout_s: Seconds = 20.0
+    """How long a client may take for one frame."""
+    sockets_max: Count = 20_000
+    """Most websockets open at this node."""
+    sockets_per_worker_max: Count = 100
+    """Most websockets of one worker."""
+    call_bytes_max: Count = 262_144
+    """Largest body of a call."""
+    calls_per_worker_max: Count = 64
+    """Most calls of one worker under way."""
+    token_grace_s: Annotated[Float, Field(ge=0)] = 5.0
+    """How long after the expiry of its worker's newest token a websocket is closed."""
+    disconnect_grace_s: Annotated[Float, Field(ge=0)] = 10.0
+    """How long a worker's last websocket may be gone before the worker is moved."""
+    disconnect_activity: str = ""
+    """Name of the activity for workers that are gone; empty moves only those whose client asks for it."""
+
+
 class RetentionSettings(_Section):
     """How long finished things stay in the database."""
 
@@ -345,6 +374,7 @@ class Settings(_Section):
     runtime: RuntimeSettings = Field(default_factory=RuntimeSettings)
     callbacks: CallbackSettings = Field(default_factory=CallbackSettings)
     voice_gateway: VoiceGatewaySettings = Field(default_factory=VoiceGatewaySettings)
+    bridge: BridgeSettings = Field(default_factory=BridgeSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     statistics: StatisticsSettings = Field(default_factory=StatisticsSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
