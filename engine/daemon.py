@@ -34,6 +34,7 @@ from engine.bridge.hub import Hub
 from engine.bridge.limits import BridgeLimits
 from engine.bridge.presence import Presence
 from engine.callbacks.dispatcher import CallbackDispatcher
+from engine.callbacks.event_callbacks import EventCallbacks
 from engine.callbacks.limits import CallbackLimits, VoiceGatewayLimits
 from engine.callbacks.voice_gateway import VoiceGateway
 from engine.clock import wall_clock_ms
@@ -52,6 +53,7 @@ from engine.settings import Settings
 from engine.sids import time_ordered_sids
 from engine.storage.accounts import Accounts
 from engine.storage.bridge_reads import BridgeReads
+from engine.storage.deliveries import DeliveryOutbox
 from engine.storage.keys import ApiKeys
 from engine.storage.migrate import read_migrations
 from engine.storage.pool import Database
@@ -171,10 +173,11 @@ class Daemon:
 
         limits = _picked(CallbackLimits, settings.callbacks)
         dispatcher = CallbackDispatcher(limits, keyring.token_of, submit, voice=voice)
+        events = EventCallbacks(DeliveryOutbox(database), limits, keyring.token_of, wall_clock_ms)
         service = RoutingService(
             store,
             store,
-            Publishers(dispatcher, hub),
+            Publishers(dispatcher, events, hub),
             owner=node,
             limits=_picked(RuntimeLimits, settings.runtime, settings.routing, settings.server),
             routing_limits=_picked(RoutingLimits, settings.routing),
@@ -182,6 +185,8 @@ class Daemon:
             clock=wall_clock_ms,
         )
         self._stack.push_async_callback(service.stop)
+        await events.start()
+        self._stack.push_async_callback(events.stop, settings.server.shutdown_drain_s)
         await dispatcher.start()
         self._stack.push_async_callback(dispatcher.stop, settings.server.shutdown_drain_s)
         await service.start()

@@ -55,7 +55,7 @@ CALLBACK_SECONDS = Histogram(
 )
 """kind: assignment, event."""
 CALLBACKS = Counter("pointsman_callbacks", "Callbacks by outcome", ["kind", "outcome"], registry=REGISTRY)
-"""outcome: delivered, failed, dropped."""
+"""outcome: delivered, failed; of events also dead: given up."""
 CALLBACKS_PENDING = Gauge(
     "pointsman_callbacks_pending", "Callbacks waiting or under way", ["kind"], registry=REGISTRY
 )

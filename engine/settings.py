@@ -270,11 +270,25 @@ class CallbackSettings(_Section):
     assignment_pending_max: Count = 100_000
     """Most waiting assignment callbacks held as they are; those beyond it are held compressed."""
     event_pending_max: Count = 10_000
-    """Most event callbacks waiting or under way; beyond it the newest are dropped and counted."""
-    event_pending_per_host_max: Count = 5_000
-    """The same for one host and port, so that one dead receiver leaves room for the others."""
-    event_drop_log_interval_s: Seconds = 10.0
-    """How often dropped event callbacks are reported."""
+    """Most event callbacks held in memory, waiting or under way; the others wait in the database."""
+    event_pending_per_workspace_max: Count = 2_000
+    """The same for one workspace."""
+    event_retry_first_s: Seconds = 1.0
+    """Longest first pause after a failed event callback; the pauses double."""
+    event_retry_max_s: Seconds = 300.0
+    """Longest pause between two attempts of an event callback."""
+    event_retry_age_s: Seconds = 86_400.0
+    """How old an event may be when its last attempt fails; then it is given up."""
+    event_hold_s: Seconds = 3_600.0
+    """How old an event may be, refused by a receiver that is there, before later ones overtake it."""
+    event_circuit_failures: Count = 5
+    """How many event callbacks fail in a row before their receiver is taken to be down."""
+    event_circuit_window: Count = 10
+    """How many event callbacks are held in memory for a receiver that is down."""
+    event_circuit_pause_max_s: Seconds = 30.0
+    """Longest pause between two tries whether a receiver is there again."""
+    event_poll_interval_s: Seconds = 5.0
+    """How often the database is asked for event callbacks to be made again."""
     outcomes_pending_max: Count = 10_000
     """Most answers waiting to be taken in by their workspace; beyond it no callback is started."""
     outcome_retry_s: Seconds = 600.0

@@ -26,6 +26,7 @@ from engine.callbacks.url_policy import AddressRefused, GuardedResolver, PooledR
 USER_AGENT = f"pointsman/{__version__}"
 
 TokenOf = Callable[[str], str | None]
+MoreHeaders = Callable[[str, bytes], dict[str, str]]
 Fields = Mapping[str, str] | Sequence[tuple[str, str]]
 """Decoded form fields in the order they are sent; pairs where a name repeats."""
 
@@ -95,7 +96,14 @@ class CallbackClient:
         await self._resolver.close()
 
     async def post(
-        self, url: str, fields: Fields, account_sid: str, timeout_s: float, *, body_matters: bool
+        self,
+        url: str,
+        fields: Fields,
+        account_sid: str,
+        timeout_s: float,
+        *,
+        body_matters: bool,
+        more_headers: MoreHeaders | None = None,
     ) -> Answer:
         """POST a signed form and read the answer.
 
@@ -105,6 +113,7 @@ class CallbackClient:
             account_sid: whose auth token signs.
             timeout_s: for everything from the look-up of the host to the last byte of the answer.
             body_matters: whether to wait for the body of a 2xx, or to be content with its status.
+            more_headers: returns headers to add, of the account's auth token and the body.
 
         Raises:
             CallbackFailure: no 2xx in time; or, when the body matters, no complete one within the size.
@@ -121,6 +130,8 @@ class CallbackClient:
             raise CallbackFailure(failures.RETRIEVAL, "the account has no auth token to sign with")
         body = form_body(fields)
         headers = _headers(target, fields, token)
+        if more_headers is not None:
+            headers |= more_headers(token, body)
         deadline_s = asyncio.get_running_loop().time() + timeout_s
         response = await self._send(target, body, headers, deadline_s)
         try:

@@ -1,8 +1,7 @@
-"""Where committed batches become HTTP: the runtime's publisher.
+"""Where committed offers become HTTP: the assignment callbacks' side of the runtime's publisher.
 
-The runtime tells of each durable batch; from then on nothing here can hold it up. What is under way lives
-on the event loop: assignment callbacks and event callbacks with slots of their own, so that neither kind
-waits for the other, over one pool of connections.
+The runtime tells of each durable batch; from then on nothing here can hold it up. Event callbacks have
+connections and slots of their own (event_callbacks.py), so that neither kind waits for the other.
 """
 
 import random as randomness
@@ -15,7 +14,6 @@ from engine.callbacks.assignment import AssignmentCallbacks
 from engine.callbacks.assignment_outcome import Submit
 from engine.callbacks.background import Background
 from engine.callbacks.client import CallbackClient, TokenOf
-from engine.callbacks.event_callback import EventCallbacks
 from engine.callbacks.limits import CallbackLimits
 from engine.callbacks.voice_gateway import VoiceGateway
 from engine.routing.effects import AssignmentCallback, Changes, Kind
@@ -23,7 +21,7 @@ from engine.routing.entities import Workspace
 
 
 class CallbackDispatcher:
-    """Sends the callbacks of committed batches (implements `engine.runtime.ports.Publisher`).
+    """Sends the assignment callbacks of committed batches (implements `engine.runtime.ports.Publisher`).
 
     Args:
         limits: every bound of time, number and size.
@@ -53,7 +51,6 @@ class CallbackDispatcher:
         self._tls = tls
         self._background = Background()
         self._assignments = AssignmentCallbacks(self._background, limits, submit, random, voice)
-        self._events = EventCallbacks(self._background, limits)
         self._client: CallbackClient | None = None
         self._stopping = False
         self._stopped = False
@@ -62,14 +59,12 @@ class CallbackDispatcher:
         """Open for sending; what was committed before is sent now."""
         self._client = CallbackClient(self._limits, self._token_of, self._resolver, self._tls)
         self._assignments.start(self._client)
-        self._events.start(self._client)
 
     async def stop(self, drain_s: float) -> bool:
         """Finish what is under way or waiting, then close. Call it while workspaces still take commands.
 
         Args:
-            drain_s: how long to wait. Assignment callbacks not sent by then stay in the outbox, events are
-                dropped and counted.
+            drain_s: how long to wait. Callbacks not sent by then stay in the outbox.
 
         Returns:
             Whether everything was finished in time.
@@ -78,15 +73,13 @@ class CallbackDispatcher:
         finished = await self._background.drain(drain_s)
         self._stopped = True
         self._assignments.forget_waiting()
-        self._events.forget_waiting()
         await self._background.cancel()
-        self._events.report_dropped()
         if self._client is not None:
             await self._client.close()
         return finished
 
     def committed(self, workspace: Workspace, changes: Changes) -> None:
-        """Send the callbacks and events of a durable batch. Returns at once and does not raise.
+        """Send the callbacks of a durable batch. Returns at once and does not raise.
 
         While stopping, new assignment callbacks stay in the outbox for the next start.
         """
@@ -99,9 +92,11 @@ class CallbackDispatcher:
             settled = frozenset(changes.callbacks_settled)
             callbacks = [each for each in changes.callbacks if each.reservation_sid not in settled]
             self._assignments.add(workspace.sid, workspace.account_sid, callbacks)
-        self._events.add(workspace, changes.events)
 
     def recovered(self, workspace: Workspace, callbacks: list[AssignmentCallback]) -> None:
         """Send assignment callbacks whose outcome was never committed, but for those still under way."""
         if not self._stopping:
             self._assignments.add(workspace.sid, workspace.account_sid, callbacks)
+
+    def released(self, _workspace_sid: str) -> None:
+        """Nothing to do: an offer under way ends with an outcome, which its workspace's owner judges."""

@@ -9,14 +9,12 @@ from engine.routing.entities import Workspace
 
 @dataclass(slots=True, frozen=True)
 class EventReceiver:
-    """Where a workspace's events go, as it stood when they were committed."""
+    """Where a workspace's events go, as of its last commit."""
 
     workspace_sid: str
     workspace_name: str
     account_sid: str
     url: str
-    wanted: frozenset[str] | None
-    """The event types sent; None = all."""
 
     @classmethod
     def of(cls, workspace: Workspace) -> "EventReceiver":
@@ -26,15 +24,7 @@ class EventReceiver:
             workspace_name=workspace.friendly_name,
             account_sid=workspace.account_sid,
             url=workspace.event_callback_url,
-            wanted=parse_events_filter(workspace.events_filter),
         )
-
-
-@lru_cache(maxsize=1024)
-def parse_events_filter(text: str | None) -> frozenset[str] | None:
-    """Read an EventsFilter: exact event types between commas, blanks ignored; None when it names none."""
-    types = frozenset(part.strip() for part in (text or "").split(","))
-    return (types - {""}) or None
 
 
 def event_fields(receiver: EventReceiver, event: Event) -> dict[str, str]:

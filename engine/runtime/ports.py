@@ -60,8 +60,11 @@ class Publisher(Protocol):
     def committed(self, workspace: Workspace, changes: Changes) -> None:
         """A batch of this workspace is durable: send its callbacks."""
 
-    def recovered(self, workspace: Workspace, callbacks: list[AssignmentCallback]) -> None:
+    def recovered(self, workspace: Workspace, callbacks: list[AssignmentCallback], /) -> None:
         """A workspace was loaded: these callbacks may or may not have been sent before."""
+
+    def released(self, workspace_sid: str, /) -> None:
+        """A workspace is not served here any more, or was dropped to be loaded again: send nothing for it."""
 
 
 class VoiceGateway(Protocol):

@@ -30,6 +30,10 @@ class Publishers:
         """Tell every publisher that a workspace was loaded."""
         self._tell(workspace.sid, lambda each: each.recovered(workspace, callbacks))
 
+    def released(self, workspace_sid: str, /) -> None:
+        """Tell every publisher that a workspace is not served here any more."""
+        self._tell(workspace_sid, lambda each: each.released(workspace_sid))
+
     def _tell(self, workspace_sid: str, tell: Callable[[Publisher], None]) -> None:
         for publisher in self._publishers:
             try:

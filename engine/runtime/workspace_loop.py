@@ -191,6 +191,7 @@ class WorkspaceLoop:
             self.state = State.STOPPING
         self._core = None
         self._measure.closed()
+        self._publisher.released(self.workspace_sid)
         self.attempted.set()
         self._batch.refuse(unknown_outcome())
         self._inbox.refuse_all(self._refusal())
@@ -329,6 +330,7 @@ class WorkspaceLoop:
         self._core = self._lease = None
         self._measure.closed()
         self._leases.forget(self.workspace_sid)
+        self._publisher.released(self.workspace_sid)
         self._change_state(State.OPENING)
         self._batch.refuse(unknown_outcome())
         self._inbox.refuse_all(self._refusal())

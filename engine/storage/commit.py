@@ -8,6 +8,7 @@ from engine.errors import Fenced
 from engine.ownership import Lease
 from engine.routing.effects import Changes, Kind
 from engine.storage import rows
+from engine.storage.deliveries import insert_deliveries
 from engine.storage.kept_answers import keep_answers
 from engine.storage.pool import Connection
 from engine.storage.queries import query
@@ -71,7 +72,7 @@ async def write_changes(connection: Connection, workspace_sid: str, changes: Cha
     if changes.configurations:
         await _keep_configurations(connection, workspace_sid, changes.configurations)
     if changes.events:
-        await connection.execute(_INSERT_EVENTS, workspace_sid, *rows.EVENT.columns(changes.events))
+        await _append_events(connection, workspace_sid, changes)
     if changes.callbacks:
         await connection.execute(_INSERT_CALLBACKS, workspace_sid, *rows.CALLBACK.columns(changes.callbacks))
     if changes.callbacks_settled:
@@ -80,6 +81,12 @@ async def write_changes(connection: Connection, workspace_sid: str, changes: Cha
         await keep_answers(connection, changes.kept_answers)
     if changes.removed:
         await _remove(connection, workspace_sid, changes.removed, now_ms)
+
+
+async def _append_events(connection: Connection, workspace_sid: str, changes: Changes) -> None:
+    await connection.execute(_INSERT_EVENTS, workspace_sid, *rows.EVENT.columns(changes.events))
+    if changes.workspace:
+        await insert_deliveries(connection, changes.workspace, changes.events)
 
 
 async def _keep_configurations(

@@ -16,8 +16,13 @@ DAYS_AHEAD = 7
 """How many days after today have their partition, unless told otherwise."""
 
 EVENTS = "events"
-TABLES = (EVENTS, "statistics_counts", "statistics_durations")
-"""The partitioned tables."""
+TABLES = {
+    # partitioned tables, with the storage parameters of their partitions
+    EVENTS: "",
+    "event_deliveries": " WITH (fillfactor = 70)",
+    "statistics_counts": "",
+    "statistics_durations": "",
+}
 
 _LOCK_KEY = 0x6576656E7473
 _LOCK_TIMEOUT = "2s"
@@ -74,7 +79,9 @@ async def _make(connection: Connection, table: str, day: int) -> bool:
             await _lock(connection)
             if day in await partitions(connection, table):
                 return False
-            await connection.execute(f"CREATE TABLE {name} (LIKE {table} INCLUDING CONSTRAINTS)")
+            await connection.execute(
+                f"CREATE TABLE {name} (LIKE {table} INCLUDING CONSTRAINTS){TABLES[table]}"
+            )
             await connection.execute(
                 f"ALTER TABLE {table} ATTACH PARTITION {name} "
                 f"FOR VALUES FROM ({day * DAY_MS}) TO ({(day + 1) * DAY_MS})"

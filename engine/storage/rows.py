@@ -9,7 +9,6 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-import asyncpg
 import orjson
 
 from engine.routing.effects import AssignmentCallback, Event
@@ -63,13 +62,13 @@ class Mapper(Generic[E]):
         """Return the values of the stored fields."""
         return self.get(entity)
 
-    def entities(self, records: Iterable[asyncpg.Record]) -> list[E]:
+    def entities(self, records: Iterable[Iterable[Any]]) -> list[E]:
         """Make entities of records whose columns stand in the order of `fields`."""
         if not self.enums and not self.json_fields:
             return [self.entity(*record) for record in records]
         return [self._entity(record) for record in records]
 
-    def _entity(self, record: asyncpg.Record) -> E:
+    def _entity(self, record: Iterable[Any]) -> E:
         values = list(record)
         for name, members in self.enums.items():
             index = self.fields.index(name)

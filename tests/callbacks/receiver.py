@@ -30,6 +30,7 @@ class Received:
     headers: CIMultiDict[str]
     fields: dict[str, str]
     peer: Any
+    body: bytes
 
 
 @dataclass
@@ -49,12 +50,22 @@ class Receiver:
 
         self.reply = reply
 
+    def answers_in_turn(self, *statuses: int) -> None:
+        """Answer the first requests with these statuses; the last one holds for the rest."""
+        left = list(statuses)
+
+        async def reply(_: Received) -> web.StreamResponse:
+            return web.Response(status=left.pop(0) if len(left) > 1 else left[0])
+
+        self.reply = reply
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
         form = await request.post()
         fields = {name: str(value) for name, value in form.items()}
         peer = request.transport.get_extra_info("peername") if request.transport else None
         url = f"{request.scheme}://{request.headers['Host']}{request.raw_path}"
-        received = Received(request.path, url, CIMultiDict(request.headers), fields, peer)
+        received = Received(request.path, url, CIMultiDict(request.headers), fields, peer, body)
         self.under_way += 1
         self.under_way_max = max(self.under_way_max, self.under_way)
         async with self.arrived:

@@ -102,6 +102,7 @@ class Recorder:
         self.callbacks: list[AssignmentCallback] = []
         self.recovered_callbacks: list[AssignmentCallback] = []
         self.loads: list[str] = []
+        self.releases: list[str] = []
         self._told = asyncio.Event()
 
     def committed(self, workspace: Workspace, changes: Changes) -> None:
@@ -113,6 +114,9 @@ class Recorder:
         self.loads.append(workspace.sid)
         self.recovered_callbacks += callbacks
         self._told.set()
+
+    def released(self, workspace_sid: str) -> None:
+        self.releases.append(workspace_sid)
 
     def types(self) -> list[str]:
         return [event.event_type for event in self.events]

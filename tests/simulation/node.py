@@ -38,7 +38,6 @@ class _Dispatcher(CallbackDispatcher):
 
     def open(self, webhooks: Webhooks) -> None:
         self._assignments.start(webhooks)  # type: ignore[arg-type]
-        self._events.start(webhooks)  # type: ignore[arg-type]
 
 
 class Node:
@@ -146,6 +145,9 @@ class Node:
     def recovered(self, workspace: Workspace, callbacks: list[AssignmentCallback]) -> None:
         self._watcher.recovered(self, workspace, callbacks)
         self._dispatcher.recovered(workspace, callbacks)
+
+    def released(self, workspace_sid: str) -> None:
+        self._dispatcher.released(workspace_sid)
 
     async def _submit(self, workspace_sid: str, command: Command) -> object:
         return await self.service.submit_internal(workspace_sid, command)
