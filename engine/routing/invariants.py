@@ -2,9 +2,18 @@
 
 from engine.routing import capacity
 from engine.routing.board import Board
-from engine.routing.entities import ReservationStatus, Task, TaskStatus
+from engine.routing.entities import (
+    Reservation,
+    ReservationStatus,
+    Task,
+    TaskStatus,
+    TransferMode,
+    TransferStatus,
+    TransferType,
+)
+from engine.routing.matching import working_on
 from engine.routing.progress import demand_of, target_of
-from engine.routing.states import OPEN_RESERVATION, OPEN_TASK
+from engine.routing.states import HELD, OPEN_RESERVATION, OPEN_TASK
 from engine.routing.statistics import STATUSES, WORKSPACE
 from engine.routing.statistics_views import TaskFigures, Waiting
 
@@ -28,16 +37,55 @@ def _check_tasks(board: Board) -> None:
     for task in board.state.tasks.values():
         statuses = sorted(reservation.status for reservation in task.reservations.values())
         waits = board.eligibility.is_waiting(task.sid)
-        assert waits == (task.status is TaskStatus.PENDING), f"{task.sid} {task.status}: waits is {waits}"
-        if task.status is TaskStatus.RESERVED:
-            assert statuses, f"{task.sid} is reserved without a reservation"
-            assert set(statuses) == {R.PENDING}, f"{task.sid} is reserved: {statuses}"
+        handed_on = task.status is TaskStatus.ASSIGNED and task.open_transfer is not None
+        expected = task.status is TaskStatus.PENDING or handed_on
+        assert waits == expected, f"{task.sid} {task.status}: waits is {waits}"
+        told = f"{task.sid} is {task.status}: {statuses}"
+        offered = R.PENDING in statuses
+        assert offered == (task.status is TaskStatus.RESERVED), told
+        if task.transfers:
+            _check_transferred(task, told)
+        elif task.status is TaskStatus.RESERVED:
+            assert set(statuses) == {R.PENDING}, told
         elif task.status in (TaskStatus.ASSIGNED, TaskStatus.WRAPPING):
-            expected = R.ACCEPTED if task.status is TaskStatus.ASSIGNED else R.WRAPPING
-            assert statuses == [expected], f"{task.sid} is {task.status}: {statuses}"
+            assert statuses == [R.ACCEPTED if task.status is TaskStatus.ASSIGNED else R.WRAPPING], told
         else:
-            assert not statuses, f"{task.sid} is {task.status}: {statuses}"
+            assert not statuses, told
         assert (task.date_finished_ms is None) == (task.status in OPEN_TASK), task.sid
+    known = {transfer.sid for task in board.state.tasks.values() for transfer in task.transfers}
+    assert set(board.state.transfers) == known, "transfers of tasks that are not there"
+
+
+def _check_transferred(task: Task, told: str) -> None:
+    """A task that was transferred: one who holds it per leg, offers of the open transfer only."""
+    open_ = task.open_transfer
+    reservations = list(task.reservations.values())
+    held = [reservation for reservation in reservations if reservation.status in HELD]
+    legs = [reservation.transfer_sid for reservation in held]
+    assert len(legs) == len(set(legs)), f"{told}: two reservations of one leg"
+    ended = [transfer.status for transfer in task.transfers[:-1]]
+    assert TransferStatus.INITIATED not in ended, f"{told}: transfers {ended} before the last"
+    complete = {t.sid for t in task.transfers if t.status is TransferStatus.COMPLETE}
+    assert set(legs) <= {*complete, None}, f"{told}: held by {legs}"
+    for reservation in reservations:
+        if reservation.status is R.PENDING:
+            assert reservation.transfer_sid == (open_.sid if open_ else None), f"{told}: {reservation.sid}"
+    if open_ is None:
+        _check_ended_transfers(task, held, told)
+        return
+    assert task.status in (TaskStatus.RESERVED, TaskStatus.ASSIGNED), told
+    assert open_.type is TransferType.QUEUE or task.status is TaskStatus.RESERVED, told
+    assert open_.mode is TransferMode.COLD or open_.initiating_reservation_sid in task.reservations, told
+
+
+def _check_ended_transfers(task: Task, held: list[Reservation], told: str) -> None:
+    statuses = {reservation.status for reservation in held}
+    if task.status in (TaskStatus.PENDING, TaskStatus.RESERVED):
+        assert not held, told
+    elif task.status is TaskStatus.ASSIGNED:
+        assert held, told
+    elif task.status is TaskStatus.WRAPPING:
+        assert statuses == {R.WRAPPING}, told
 
 
 def _check_capacity(board: Board) -> None:
@@ -121,11 +169,12 @@ def _figures(tasks: list[Task]) -> TaskFigures:
 
 def _check_nothing_matchable(board: Board, now_ms: int) -> None:
     for task in board.state.tasks.values():
-        if task.status is not TaskStatus.PENDING:
+        if not board.eligibility.is_waiting(task.sid):
             continue
         class_ = board.eligibility.class_of(task.sid)
         assert class_ is not None, task.sid
         demand = demand_of(board, task, target_of(board, task), now_ms)
         assert class_.key == demand.key(), f"{task.sid} waits in the wrong class"
         refused = {sid for sid, refusal in task.refusals.items() if refusal.until_ms > now_ms}
-        assert not class_.ready - refused, f"{task.sid} waits beside {sorted(class_.ready - refused)}"
+        offerable = class_.ready - refused - working_on(task)
+        assert not offerable, f"{task.sid} waits beside {sorted(offerable)}"

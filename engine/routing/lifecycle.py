@@ -1,14 +1,21 @@
-"""The end of a task: completed, canceled, deleted, and what happens to its reservations then (behaviour
-§2).
+"""The end of a task: completed, canceled, deleted, and what happens to its reservations and its transfer then
+(behaviour §2).
 """
 
 from engine.routing.board import Board
 from engine.routing.deadlines import Due
 from engine.routing.effects import Kind
-from engine.routing.entities import Reservation, ReservationStatus, Task, TaskStatus
-from engine.routing.records import record_cancellation, record_task
+from engine.routing.entities import (
+    Reservation,
+    ReservationStatus,
+    Task,
+    TaskStatus,
+    Transfer,
+    TransferStatus,
+)
+from engine.routing.records import record_cancellation, record_task, record_transfer
 from engine.routing.reservations import set_status
-from engine.routing.states import OPEN_TASK, move_task
+from engine.routing.states import HELD, OPEN_TASK, move_task, move_transfer
 
 _TASK_DEADLINES = (Due.TASK_TTL, Due.STEP, Due.ASSIGNED_TOO_LONG, Due.OFFER_AGAIN, Due.TIME_OF_DAY)
 
@@ -38,10 +45,15 @@ def complete_task(board: Board, task: Task, reason: str | None, now_ms: int) -> 
 def delete_task(board: Board, task: Task, event_type: str, now_ms: int) -> None:
     """Delete a task in any state: pending reservations are canceled, accepted ones completed."""
     stop_waiting(board, task)
+    transfer = task.open_transfer
+    if transfer is not None:
+        settle_transfer(board, transfer, TransferStatus.CANCELED, now_ms)
     for reservation in in_order(task):
         pending = reservation.status is ReservationStatus.PENDING
         end = ReservationStatus.CANCELED if pending else ReservationStatus.COMPLETED
         set_status(board, reservation, end, now_ms)
+    if transfer is not None:
+        record_transfer(board.state, "task.transfer-canceled", task, transfer, now_ms)
     record_task(board.state, event_type, task, now_ms)
     board.state.remove(Kind.TASK, task.sid)
     forget_task(board, task)
@@ -63,6 +75,41 @@ def end_reservations(board: Board, task: Task, status: ReservationStatus, now_ms
         set_status(board, reservation, status, now_ms)
 
 
+def end_offers(board: Board, task: Task, status: ReservationStatus, now_ms: int) -> None:
+    """End the pending reservations of a task in the order they were made; those who hold it keep it."""
+    for reservation in in_order(task):
+        if reservation.status is ReservationStatus.PENDING:
+            set_status(board, reservation, status, now_ms)
+
+
+def is_held(task: Task) -> bool:
+    """Tell whether some worker has the task: accepted it, and may be wrapping it up."""
+    return any(reservation.status in HELD for reservation in task.reservations.values())
+
+
+def is_offered(task: Task, *, beside: Reservation | None = None) -> bool:
+    """Tell whether a reservation of the task, another than `beside`, is pending."""
+    return any(
+        reservation.status is ReservationStatus.PENDING and reservation is not beside
+        for reservation in task.reservations.values()
+    )
+
+
+def settle_transfer(board: Board, transfer: Transfer, status: TransferStatus, now_ms: int) -> None:
+    """Give an open transfer its outcome."""
+    move_transfer(transfer, status, now_ms)
+    board.state.put_transfer(transfer)
+
+
+def dies_ms(task: Task) -> int:
+    """Return when the time to live of a task that nobody holds ends (behaviour §2).
+
+    It counts from creation; for one that came back from a transfer, from the end of that.
+    """
+    since_ms = task.transfers[-1].date_updated_ms if task.transfers else task.date_created_ms
+    return since_ms + task.timeout_s * 1000
+
+
 def in_order(task: Task) -> list[Reservation]:
     """Return the open reservations of a task, oldest first."""
     return sorted(task.reservations.values(), key=lambda reservation: reservation.sequence)
@@ -73,6 +120,8 @@ def forget_task(board: Board, task: Task) -> None:
     for what in (*_TASK_DEADLINES, Due.FINISHED_EVICTION):
         board.state.deadlines.cancel(what, task.sid)
     board.choices.pop(task.sid, None)
+    for transfer in task.transfers:
+        del board.state.transfers[transfer.sid]
     del board.state.tasks[task.sid]
 
 

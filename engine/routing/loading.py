@@ -8,6 +8,7 @@ from engine.routing.board import Board
 from engine.routing.deadlines import Due
 from engine.routing.eligibility import Eligibility
 from engine.routing.entities import Reservation, ReservationStatus, Task, TaskStatus
+from engine.routing.lifecycle import dies_ms
 from engine.routing.limits import RoutingLimits
 from engine.routing.progress import wait
 from engine.routing.rows import WorkspaceRows
@@ -62,6 +63,9 @@ def _load_people(state: WorkspaceState, rows: WorkspaceRows) -> None:
     for task in sorted(rows.tasks, key=lambda task: task.sequence):
         task.values = parse_attributes(task.attributes)
         state.tasks[task.sid] = task
+    for transfer in sorted(rows.transfers, key=lambda transfer: transfer.sequence):
+        state.transfers[transfer.sid] = transfer
+        state.tasks[transfer.task_sid].transfers += (transfer,)
     for reservation in sorted(rows.reservations, key=lambda item: item.sequence):
         _attach(state, reservation)
 
@@ -74,9 +78,10 @@ def _attach(state: WorkspaceState, reservation: Reservation) -> None:
 
 def _resume(board: Board, task: Task, now_ms: int) -> None:
     deadlines, limits = board.state.deadlines, board.state.limits
-    if task.status in (TaskStatus.PENDING, TaskStatus.RESERVED):
-        deadlines.set(Due.TASK_TTL, task.sid, task.date_created_ms + task.timeout_s * 1000)
-    if task.status is TaskStatus.PENDING:
+    transferred = task.open_transfer is not None
+    if task.status in (TaskStatus.PENDING, TaskStatus.RESERVED) and not transferred:
+        deadlines.set(Due.TASK_TTL, task.sid, dies_ms(task))
+    if task.status is TaskStatus.PENDING or (task.status is TaskStatus.ASSIGNED and transferred):
         wait(board, task, now_ms)
-    elif task.status is TaskStatus.ASSIGNED and task.date_assigned_ms is not None:
+    if task.date_assigned_ms is not None and (task.status is TaskStatus.ASSIGNED or transferred):
         deadlines.set(Due.ASSIGNED_TOO_LONG, task.sid, task.date_assigned_ms + limits.assigned_s_max * 1000)

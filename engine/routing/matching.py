@@ -17,7 +17,7 @@ from engine.routing.board import Board
 from engine.routing.deadlines import Due
 from engine.routing.effects import RoutingWarning
 from engine.routing.eligibility import EligibilityClass
-from engine.routing.entities import Task, Worker
+from engine.routing.entities import ReservationStatus, Task, Worker
 from engine.routing.progress import should_skip, skip_step
 from engine.routing.rounds import start_round
 from engine.routing.waiting import OrderKey
@@ -93,10 +93,25 @@ def choose_workers(board: Board, class_: EligibilityClass, task: Task, now_ms: i
 
 
 def offerable(class_: EligibilityClass, task: Task, now_ms: int) -> set[str]:
-    """Return the SIDs of the workers that a waiting task can be offered to now."""
+    """Return the SIDs of the workers that a waiting task can be offered to now.
+
+    Those who refused it lately, and those who are working on it while it is being transferred, cannot.
+    """
+    ready = class_.ready
+    if task.reservations:
+        ready = ready - working_on(task)
     if not task.refusals:
-        return class_.ready
-    return class_.ready - {sid for sid, refusal in task.refusals.items() if refusal.holds(now_ms)}
+        return ready
+    return ready - {sid for sid, refusal in task.refusals.items() if refusal.holds(now_ms)}
+
+
+def working_on(task: Task) -> set[str]:
+    """Return the SIDs of the workers with an accepted reservation of a task."""
+    return {
+        reservation.worker_sid
+        for reservation in task.reservations.values()
+        if reservation.status is ReservationStatus.ACCEPTED
+    }
 
 
 def _note_choice(
@@ -150,12 +165,16 @@ def _longest_idle(board: Board, class_: EligibilityClass, ready: set[str], count
 
 def _park(board: Board, class_: EligibilityClass, task: Task, now_ms: int) -> None:
     until_ms = min(
-        refusal.until_ms
-        for sid, refusal in task.refusals.items()
-        if sid in class_.ready and refusal.holds(now_ms)
+        (
+            refusal.until_ms
+            for sid, refusal in task.refusals.items()
+            if sid in class_.ready and refusal.holds(now_ms)
+        ),
+        default=None,
     )
     board.eligibility.park_task(task)
-    board.state.deadlines.set(Due.OFFER_AGAIN, task.sid, until_ms)
+    if until_ms is not None:
+        board.state.deadlines.set(Due.OFFER_AGAIN, task.sid, until_ms)
 
 
 def _ask_to_skip(board: Board, now_ms: int) -> bool:

@@ -428,6 +428,9 @@ def _forget_unused_configurations(state: WorkspaceState, workflow: Workflow) -> 
 def _needs_queue(state: WorkspaceState, task: Task, queue_sid: str) -> bool:
     if task.task_queue_sid == queue_sid:
         return True
+    transfer = task.open_transfer
+    if transfer is not None and transfer.initiating_queue_sid == queue_sid:
+        return True
     if is_direct(task) or task.status not in (TaskStatus.PENDING, TaskStatus.RESERVED):
         return False
     configuration = state.configuration_of(task)

@@ -2,12 +2,11 @@
 
 from engine.routing.board import Board
 from engine.routing.commands import AssignmentCallbackFailed, AssignmentInstructed, UpdateReservation
-from engine.routing.entities import Reservation, ReservationStatus
+from engine.routing.entities import Reservation, ReservationStatus, TransferMode
 from engine.routing.errors import NotFound, Refused, VersionMismatch
-from engine.routing.lifecycle import complete_task
-from engine.routing.on_tasks import wrap_task
+from engine.routing.holding import complete_alone, wrap_alone
 from engine.routing.rounds import accept, refuse
-from engine.routing.states import check_reservation_move
+from engine.routing.states import check_no_transfer, check_reservation_move
 from engine.routing.viewing import reservation_view
 from engine.routing.views import ReservationView
 
@@ -36,6 +35,7 @@ def update_reservation(board: Board, command: UpdateReservation, now_ms: int) ->
     if command.activity_sid is not None and command.activity_sid not in state.activities:
         raise Refused(f"WorkerActivitySid: there is no Activity {command.activity_sid} in this workspace")
     check_reservation_move(reservation, command.status)
+    _check_transfer(board, reservation, command.status)
     _move(board, reservation, command.status, command.activity_sid, now_ms)
     return reservation_view(state, reservation)
 
@@ -68,15 +68,24 @@ def time_out(board: Board, reservation_sid: str, now_ms: int) -> None:
     refuse(board, reservation, R.TIMEOUT, now_ms, activity_sid=timeout_activity_sid)
 
 
+def _check_transfer(board: Board, reservation: Reservation, wanted: ReservationStatus) -> None:
+    """Refuse to let a worker go whose WARM transfer is under way: who began it stays until its outcome."""
+    transfer = board.state.tasks[reservation.task_sid].open_transfer
+    if transfer is None or transfer.initiating_reservation_sid != reservation.sid:
+        return
+    if transfer.mode is TransferMode.WARM:
+        verb = "wrap up" if wanted is R.WRAPPING else "complete"
+        check_no_transfer(transfer, f"{verb} reservation {reservation.sid}")
+
+
 def _move(
     board: Board, reservation: Reservation, status: ReservationStatus, activity_sid: str | None, now_ms: int
 ) -> None:
-    task = board.state.tasks[reservation.task_sid]
     if status is R.ACCEPTED:
         accept(board, reservation, now_ms)
     elif status is R.REJECTED:
         refuse(board, reservation, R.REJECTED, now_ms, activity_sid=activity_sid)
     elif status is R.WRAPPING:
-        wrap_task(board, task, None, now_ms)
+        wrap_alone(board, reservation, now_ms)
     else:
-        complete_task(board, task, None, now_ms)
+        complete_alone(board, reservation, now_ms)

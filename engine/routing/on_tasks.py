@@ -5,26 +5,33 @@ from dataclasses import dataclass
 from engine.routing.board import Board
 from engine.routing.commands import UNSET, AdoptFinishedTask, CreateTask, DeleteTask, UpdateTask
 from engine.routing.deadlines import Due
-from engine.routing.entities import ReservationStatus, Task, TaskStatus, Workflow
+from engine.routing.entities import Task, TaskStatus, Workflow
 from engine.routing.errors import NotFound, Refused, VersionMismatch
+from engine.routing.handover import withdraw
+from engine.routing.holding import wrap_task
 from engine.routing.lifecycle import (
     adopt_finished_task,
     cancel_task,
     complete_task,
     delete_task,
-    in_order,
+    is_held,
 )
 from engine.routing.merging import new_attributes
 from engine.routing.progress import enter_queue, enter_workflow, reevaluate, time_out_step, wait
 from engine.routing.records import record_task
-from engine.routing.reservations import set_status
 from engine.routing.state import WorkspaceState
-from engine.routing.states import check_task_move, move_task
+from engine.routing.states import check_no_transfer, check_task_move
 from engine.routing.values import parse_attributes
 from engine.routing.viewing import task_view
 from engine.routing.views import TaskView
 
 TTL_EXCEEDED = "Task TTL Exceeded"
+
+_VERBS = {
+    TaskStatus.CANCELED: "cancel",
+    TaskStatus.WRAPPING: "wrap up",
+    TaskStatus.COMPLETED: "complete",
+}
 
 
 @dataclass(slots=True, frozen=True)
@@ -119,9 +126,16 @@ def update_task(board: Board, command: UpdateTask, now_ms: int) -> TaskView:
         reason = None if command.reason is UNSET else command.reason
         _change_status(board, task, command.assignment_status, reason, now_ms)
         record_task(state, "task.updated", task, now_ms)
-    elif reroute and task.status is TaskStatus.PENDING:
-        reevaluate(board, task, now_ms)
+    elif reroute:
+        _look_again(board, task, now_ms)
     return task_view(state, task)
+
+
+def _look_again(board: Board, task: Task, now_ms: int) -> None:
+    if task.status is TaskStatus.PENDING:
+        reevaluate(board, task, now_ms)
+    elif board.eligibility.is_waiting(task.sid):
+        wait(board, task, now_ms)
 
 
 def remove_task(board: Board, command: DeleteTask, now_ms: int) -> None:
@@ -211,31 +225,23 @@ def _check_version(task: Task, if_match: int | None) -> None:
 
 def _check_status_change(state: WorkspaceState, task: Task, command: UpdateTask) -> None:
     wanted = command.assignment_status
-    if wanted not in (TaskStatus.CANCELED, TaskStatus.WRAPPING, TaskStatus.COMPLETED):
+    if wanted not in _VERBS:
         raise Refused(f"AssignmentStatus: expected canceled, wrapping or completed, found {wanted}")
     sent = command.attributes is not UNSET or command.attributes_merge is not UNSET
     if wanted is not TaskStatus.CANCELED and sent:
         raise Refused(f"Attributes and AssignmentStatus={wanted} must be sent in separate requests")
+    if task.open_transfer is not None and wanted is TaskStatus.CANCELED and not is_held(task):
+        return
+    check_no_transfer(task.open_transfer, f"{_VERBS[wanted]} task {task.sid}")
     check_task_move(task, wanted, state.workspace.sid, state.workspace.account_sid)
 
 
 def _change_status(board: Board, task: Task, status: TaskStatus, reason: str | None, now_ms: int) -> None:
     if status is TaskStatus.CANCELED:
+        if task.open_transfer is not None:
+            withdraw(board, task, task.open_transfer, now_ms, reroute=False)
         cancel_task(board, task, reason, now_ms)
     elif status is TaskStatus.COMPLETED:
         complete_task(board, task, reason, now_ms)
     else:
         wrap_task(board, task, reason, now_ms)
-
-
-def wrap_task(board: Board, task: Task, reason: str | None, now_ms: int) -> None:
-    """Move an assigned task and its reservation to wrapping."""
-    if reason is not None:
-        task.reason = reason
-    move_task(task, TaskStatus.WRAPPING, now_ms)
-    task.version += 1
-    board.state.deadlines.cancel(Due.ASSIGNED_TOO_LONG, task.sid)
-    board.state.put_task(task)
-    record_task(board.state, "task.wrapup", task, now_ms)
-    for reservation in in_order(task):
-        set_status(board, reservation, ReservationStatus.WRAPPING, now_ms)

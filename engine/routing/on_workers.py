@@ -5,6 +5,7 @@ from engine.routing.commands import UNSET, CreateWorker, DeleteWorker, UpdateWor
 from engine.routing.effects import Kind
 from engine.routing.entities import Reservation, ReservationStatus, TaskChannel, Worker, WorkerChannel
 from engine.routing.errors import NotFound, Refused, VersionMismatch
+from engine.routing.handover import doom
 from engine.routing.merging import new_attributes
 from engine.routing.records import worker_channel_data, worker_data
 from engine.routing.reservations import move_worker, set_status
@@ -92,8 +93,10 @@ def delete_worker(board: Board, command: DeleteWorker, now_ms: int) -> None:
             f"Cannot delete worker {worker.sid}: it holds {len(held)} accepted or wrapping "
             f"reservation(s), of {tasks}{' …' if len(held) > 5 else ''}"
         )
-    offered = [state.tasks[reservation.task_sid] for reservation in _open_in_order(worker)]
+    offered = []
     for reservation in _open_in_order(worker):
+        task = state.tasks[reservation.task_sid]
+        offered.append((task, doom(board, task, reservation, ReservationStatus.CANCELED, now_ms)))
         set_status(board, reservation, ReservationStatus.CANCELED, now_ms)
     board.eligibility.remove_worker(worker)
     del state.workers[worker.sid]
@@ -102,8 +105,8 @@ def delete_worker(board: Board, command: DeleteWorker, now_ms: int) -> None:
     since_ms = worker.date_status_changed_ms
     data = worker_data(state, worker) | {"worker_time_in_activity_ms": str(now_ms - since_ms)}
     state.record("worker.deleted", worker.sid, f"Worker {worker.friendly_name} deleted", data, now_ms)
-    for task in offered:
-        end_round_if_over(board, task, now_ms)
+    for task, transfer in offered:
+        end_round_if_over(board, task, transfer, now_ms)
 
 
 def update_worker_channel(board: Board, command: UpdateWorkerChannel, now_ms: int) -> WorkerChannelView:

@@ -12,7 +12,8 @@ well is used up in turn (OQ-2).
 `entry_filter_index` is what the last walk from the top chose. A later walk (the attributes changed, a
 reservation ended unaccepted) with the same result leaves the task in its step with its clock; another
 result enters that filter anew. A task with a worker or a queue as its routing target has no filter and
-waits until its TTL (OQ-20).
+waits until its TTL (OQ-20). A task that is being transferred to a queue waits there past its filters; its
+place in them is kept aside.
 """
 
 from typing import Any
@@ -22,7 +23,7 @@ from engine.routing.board import Board
 from engine.routing.deadlines import Due
 from engine.routing.effects import RoutingWarning
 from engine.routing.eligibility import Demand, Named
-from engine.routing.entities import DEFAULT_FILTER, Task
+from engine.routing.entities import DEFAULT_FILTER, Task, Transfer, TransferType
 from engine.routing.lifecycle import cancel_task
 from engine.routing.records import record_match, record_task
 from engine.routing.values import time_values, value_at
@@ -43,7 +44,7 @@ def enter_workflow(board: Board, task: Task, now_ms: int) -> None:
 
 def enter_queue(board: Board, task: Task, queue_sid: str, now_ms: int) -> None:
     """Put a task straight into a queue, where it waits until its TTL."""
-    _move_to_queue(board, task, queue_sid, now_ms)
+    move_to_queue(board, task, queue_sid, now_ms)
     wait(board, task, now_ms)
 
 
@@ -115,13 +116,16 @@ def should_skip(board: Board, task: Task) -> bool:
 
 
 def wait(board: Board, task: Task, now_ms: int, *, entering: bool = False) -> None:
-    """Let a pending task wait for its step's workers; `entering` puts the skip_if question."""
+    """Let a pending task wait for its step's workers; `entering` puts the skip_if question.
+
+    A task that is being transferred to a queue waits for the workers of that.
+    """
     target = target_of(board, task)
     if target is not None and target.known_by is not None:
         _check_known_worker(board, task, target)
     board.eligibility.add_task(task, demand_of(board, task, target, now_ms))
     deadlines = board.state.deadlines
-    if task.step_deadline_ms is None:
+    if target is None or task.step_deadline_ms is None:
         deadlines.cancel(Due.STEP, task.sid)
     else:
         deadlines.set(Due.STEP, task.sid, task.step_deadline_ms)
@@ -140,6 +144,8 @@ def is_direct(task: Task) -> bool:
 
 def target_of(board: Board, task: Task) -> Target | None:
     """Return the target in which the task stands, or None when it goes past the filters."""
+    if task.open_transfer is not None:
+        return None
     configuration = board.state.configuration_of(task)
     if configuration is None or task.filter_index is None:
         return None
@@ -148,6 +154,9 @@ def target_of(board: Board, task: Task) -> Target | None:
 
 def demand_of(board: Board, task: Task, target: Target | None, now_ms: int) -> Demand:
     """Return what the task asks of a worker, with its values and the time of day bound in."""
+    transfer = task.open_transfer
+    if transfer is not None:
+        return _demand_of_transfer(task, transfer)
     if target is None:
         named = (KnownBy.SID, task.routing_target) if _targets_worker(task) else None
         queue_sid = None if named else task.task_queue_sid
@@ -159,6 +168,12 @@ def demand_of(board: Board, task: Task, target: Target | None, now_ms: int) -> D
         order_by=target.order_by,
         named=_known_worker(task, target),
     )
+
+
+def _demand_of_transfer(task: Task, transfer: Transfer) -> Demand:
+    if transfer.type is TransferType.QUEUE:
+        return Demand(task.task_channel_sid, transfer.to_sid)
+    return Demand(task.task_channel_sid, None, named=(KnownBy.SID, transfer.to_sid))
 
 
 def _targets_worker(task: Task) -> bool:
@@ -258,16 +273,18 @@ def _place(board: Board, task: Task, target_index: int, base_ms: int, now_ms: in
         task.priority = target.priority
     board.state.put_task(task)
     if task.task_queue_sid != target.queue_sid:
-        _move_to_queue(board, task, target.queue_sid, now_ms)
+        move_to_queue(board, task, target.queue_sid, now_ms)
     record_match(board.state, task, now_ms)
 
 
-def _move_to_queue(board: Board, task: Task, queue_sid: str, now_ms: int) -> None:
+def move_to_queue(board: Board, task: Task, queue_sid: str | None, now_ms: int) -> None:
+    """Put a task into a queue, or back to where it is in none."""
     if task.task_queue_sid is not None:
         record_task(board.state, "task-queue.moved", task, now_ms)
     task.task_queue_sid = queue_sid
-    task.task_queue_entered_ms = now_ms
-    record_task(board.state, "task-queue.entered", task, now_ms)
+    task.task_queue_entered_ms = None if queue_sid is None else now_ms
+    if queue_sid is not None:
+        record_task(board.state, "task-queue.entered", task, now_ms)
 
 
 def _worker_counts(board: Board, target: Target) -> dict[str, int]:

@@ -12,6 +12,7 @@ from engine.routing.entities import (
     TaskChannel,
     TaskQueue,
     TaskStatus,
+    Transfer,
     Worker,
     WorkerChannel,
     Workflow,
@@ -89,16 +90,34 @@ def reservation_data(
 ) -> Data:
     """Return the fields of a reservation event: its task, its worker, its channel's figures."""
     channel = worker.channels[reservation.task_channel_sid]
+    came_by = reservation.transfer_sid
     return {
         **task_data(state, task, now_ms),
         **worker_data(state, worker),
-        **known_worker_data(state, task),
+        **(known_worker_data(state, task) if came_by is None else transfer_data(state.transfers[came_by])),
         "reservation_sid": reservation.sid,
         "reservation_version": str(reservation.version),
         "reservation_timeout": str(reservation.timeout_s),
         "worker_channel_capacity": str(channel.configured_capacity),
         "worker_channel_consumed_capacity": str(in_use(channel)),
     }
+
+
+def transfer_data(transfer: Transfer) -> Data:
+    """Return the Transfer* group: the fields of a transfer event, and what an offer of a transfer adds."""
+    data = {
+        "transfer_sid": transfer.sid,
+        "transfer_type": str(transfer.type),
+        "transfer_mode": str(transfer.mode),
+        "transfer_to": transfer.to_sid,
+        "transfer_status": str(transfer.status),
+        "transfer_initiating_reservation_sid": transfer.initiating_reservation_sid,
+        "transfer_initiating_worker_sid": transfer.initiating_worker_sid,
+        "transfer_initiating_queue_sid": transfer.initiating_queue_sid,
+        "transfer_initiating_workflow_sid": transfer.initiating_workflow_sid,
+        "transfer_failed_reason": transfer.failed_reason,
+    }
+    return {name: value for name, value in data.items() if value is not None}
 
 
 def worker_channel_data(state: WorkspaceState, worker: Worker, channel: WorkerChannel) -> Data:
@@ -155,6 +174,20 @@ def record_task(state: WorkspaceState, event_type: str, task: Task, now_ms: int)
     """Record an event about a task; the description says what happened in its type's own words."""
     data = task_data(state, task, now_ms)
     state.record(event_type, task.sid, f"Task {task.sid}: {event_type}", data, now_ms)
+
+
+def record_transfer(
+    state: WorkspaceState, event_type: str, task: Task, transfer: Transfer, now_ms: int
+) -> None:
+    """Record an event about a transfer; it is found by the reservation and the worker it began with."""
+    data = {
+        **task_data(state, task, now_ms),
+        **transfer_data(transfer),
+        "reservation_sid": transfer.initiating_reservation_sid,
+        "worker_sid": transfer.initiating_worker_sid,
+    }
+    description = transfer.failed_reason or f"Task {task.sid}: {event_type}"
+    state.record(event_type, task.sid, description, data, now_ms)
 
 
 def record_match(state: WorkspaceState, task: Task, now_ms: int) -> None:

@@ -22,7 +22,9 @@ EVENT_OF_STATUS = {
 }
 
 
-def open_reservation(board: Board, task: Task, worker: Worker, now_ms: int) -> Reservation:
+def open_reservation(
+    board: Board, task: Task, worker: Worker, now_ms: int, transfer_sid: str | None = None
+) -> Reservation:
     """Reserve `worker` for `task`: capacity, timer, place in the idle line, callback (behaviour §3, §4)."""
     state = board.state
     workflow = state.workflows.get(task.workflow_sid or "")
@@ -41,6 +43,7 @@ def open_reservation(board: Board, task: Task, worker: Worker, now_ms: int) -> R
         date_created_ms=now_ms,
         date_updated_ms=now_ms,
         worker_previous_activity_sid=worker.activity_sid,
+        transfer_sid=transfer_sid,
     )
     state.reservations[reservation.sid] = reservation
     task.reservations[reservation.sid] = reservation

@@ -2,17 +2,26 @@
 
 from engine.routing.board import Board
 from engine.routing.deadlines import Due
-from engine.routing.entities import Refusal, Reservation, ReservationStatus, Task, TaskStatus, Worker
-from engine.routing.lifecycle import cancel_task, end_reservations, stop_waiting
+from engine.routing.entities import (
+    Refusal,
+    Reservation,
+    ReservationStatus,
+    Task,
+    TaskStatus,
+    Transfer,
+    TransferStatus,
+    Worker,
+)
+from engine.routing.handover import OFFERED_TOO_OFTEN, doom, end_attempt
+from engine.routing.lifecycle import cancel_task, end_offers, is_offered, settle_transfer, stop_waiting
 from engine.routing.progress import reevaluate
+from engine.routing.records import record_transfer
 from engine.routing.reservations import announce, move_worker, open_reservation, set_status
 from engine.routing.states import move_task
 
-OFFERED_TOO_OFTEN = "Max assignment count exceeded"
-
 
 def start_round(board: Board, task: Task, workers: list[Worker], now_ms: int) -> None:
-    """Reserve the chosen workers for a pending task (behaviour §3, MaxReservedWorkers)."""
+    """Reserve the chosen workers for a pending task, or one being transferred (behaviour §3)."""
     state = board.state
     stop_waiting(board, task)
     state.deadlines.cancel(Due.STEP, task.sid)
@@ -20,7 +29,9 @@ def start_round(board: Board, task: Task, workers: list[Worker], now_ms: int) ->
     task.version += 1
     task.assignment_count += 1
     state.put_task(task)
-    reservations = [open_reservation(board, task, worker, now_ms) for worker in workers]
+    transfer = task.open_transfer
+    transfer_sid = transfer.sid if transfer is not None else None
+    reservations = [open_reservation(board, task, worker, now_ms, transfer_sid) for worker in workers]
     for reservation in reservations:
         announce(board, reservation, task, now_ms)
     queue = state.task_queues.get(task.task_queue_sid or "")
@@ -31,9 +42,15 @@ def start_round(board: Board, task: Task, workers: list[Worker], now_ms: int) ->
 
 
 def accept(board: Board, reservation: Reservation, now_ms: int) -> None:
-    """Accept a pending reservation: the task is assigned, its other offers are rescinded."""
+    """Accept a pending reservation: the task is assigned, its other offers are rescinded.
+
+    An offer of a transfer completes that; those who hold the task already hold it on.
+    """
     state = board.state
     task = state.tasks[reservation.task_sid]
+    transfer = task.open_transfer if reservation.transfer_sid is not None else None
+    if transfer is not None:
+        settle_transfer(board, transfer, TransferStatus.COMPLETE, now_ms)
     move_task(task, TaskStatus.ASSIGNED, now_ms)
     task.version += 1
     task.date_assigned_ms = now_ms
@@ -42,9 +59,9 @@ def accept(board: Board, reservation: Reservation, now_ms: int) -> None:
     state.deadlines.cancel(Due.TASK_TTL, task.sid)
     state.deadlines.set(Due.ASSIGNED_TOO_LONG, task.sid, now_ms + state.limits.assigned_s_max * 1000)
     set_status(board, reservation, ReservationStatus.ACCEPTED, now_ms)
-    accepted = task.reservations.pop(reservation.sid)
-    end_reservations(board, task, ReservationStatus.RESCINDED, now_ms)
-    task.reservations[accepted.sid] = accepted
+    end_offers(board, task, ReservationStatus.RESCINDED, now_ms)
+    if transfer is not None:
+        record_transfer(state, "task.transfer-completed", task, transfer, now_ms)
     queue = state.task_queues.get(task.task_queue_sid or "")
     if not state.workspace.multi_task_enabled and queue is not None and queue.assignment_activity_sid:
         worker = state.workers[reservation.worker_sid]
@@ -62,16 +79,20 @@ def refuse(
     """End a pending reservation unaccepted, with the worker's back-off and, if given, its move (OQ-5)."""
     task = board.state.tasks[reservation.task_sid]
     worker = board.state.workers[reservation.worker_sid]
+    transfer = doom(board, task, reservation, status, now_ms)
     set_status(board, reservation, status, now_ms)
     _back_off(board, task, worker.sid, status, now_ms)
     if activity_sid is not None:
         move_worker(board, worker, activity_sid, now_ms)
-    end_round_if_over(board, task, now_ms)
+    end_round_if_over(board, task, transfer, now_ms)
 
 
-def end_round_if_over(board: Board, task: Task, now_ms: int) -> None:
-    """Route the task on when its last open reservation has ended unaccepted."""
-    if task.reservations or task.status is not TaskStatus.RESERVED:
+def end_round_if_over(board: Board, task: Task, transfer: Transfer | None, now_ms: int) -> None:
+    """Route the task on when its last offer, one of `transfer` or of none, has ended unaccepted."""
+    if is_offered(task) or task.status is not TaskStatus.RESERVED:
+        return
+    if transfer is not None:
+        end_attempt(board, task, transfer, now_ms)
         return
     move_task(task, TaskStatus.PENDING, now_ms)
     task.version += 1

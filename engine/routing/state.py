@@ -10,6 +10,7 @@ from engine.routing.entities import (
     Task,
     TaskChannel,
     TaskQueue,
+    Transfer,
     Worker,
     Workflow,
     Workspace,
@@ -37,6 +38,7 @@ class WorkspaceState:
         "task_channels",
         "task_queues",
         "tasks",
+        "transfers",
         "workers",
         "workflows",
         "workspace",
@@ -55,6 +57,7 @@ class WorkspaceState:
         self.names: dict[str, str] = {}
         self.tasks: dict[str, Task] = {}
         self.reservations: dict[str, Reservation] = {}
+        self.transfers: dict[str, Transfer] = {}
         self.deadlines = Deadlines()
         self.changes = Changes()
 
@@ -96,6 +99,12 @@ class WorkspaceState:
             raise NotFound("Reservation", sid)
         return found
 
+    def transfer(self, sid: str) -> Transfer:
+        """Return a transfer of a task in memory or raise NotFound."""
+        if (found := self.transfers.get(sid)) is None:
+            raise NotFound("Transfer", sid)
+        return found
+
     def task_channel(self, sid_or_unique_name: str) -> TaskChannel:
         """Return a channel by SID or unique name, or raise NotFound."""
         if (found := self.task_channels.get(sid_or_unique_name)) is not None:
@@ -121,7 +130,7 @@ class WorkspaceState:
         return self.configurations.get((task.workflow_sid, task.workflow_version))
 
     def next_sequence(self) -> int:
-        """Return the next number for a worker, a task or a reservation."""
+        """Return the next number for a worker, a task, a reservation or a transfer."""
         self.workspace.sequence += 1
         self.changes.workspace = self.workspace
         return self.workspace.sequence
@@ -143,6 +152,10 @@ class WorkspaceState:
     def put_reservation(self, reservation: Reservation) -> None:
         """Note that a reservation changed."""
         self.changes.reservations[reservation.sid] = reservation
+
+    def put_transfer(self, transfer: Transfer) -> None:
+        """Note that a transfer changed."""
+        self.changes.transfers[transfer.sid] = transfer
 
     def remove(self, kind: Kind, sid: str) -> None:
         """Note that an entity is deleted."""

@@ -1,4 +1,4 @@
-"""The transition tables of tasks and reservations, and the one place that refuses a move.
+"""The transition tables of tasks, reservations and transfers, and the one place that refuses a move.
 
 Theory of operation
 -------------------
@@ -7,12 +7,25 @@ reserved) and ends when one of them is accepted (assigned; the others are rescin
 unaccepted (pending again). From assigned the task only goes forward: wrapping, completed. A task is canceled
 only from pending or reserved. A reservation's end states are final.
 
-Invariants: a reserved task has at least one pending reservation and no other open one; an assigned or
-wrapping task has exactly one open reservation, accepted or wrapping; a pending task has none. Whatever is not
-in these tables does not happen (behaviour §2, §3).
+A transfer lets an assigned task be offered to others: reserved while such an offer is open, assigned
+otherwise, pending only when the transfer has failed and nobody holds the task any more (`handover`). Who
+accepts an offer of a transfer holds the task beside those who held it already: one more *leg*.
+
+Invariants: a reserved task has at least one pending reservation and, unless a transfer is open, no other open
+one; a task that was never transferred has exactly one open reservation while it is assigned (an accepted one)
+or wrapping (a wrapping one); of a transferred one there is at most one accepted or wrapping reservation per
+leg, that is per completed transfer and one of the ordinary round; a pending task has none. At most the last
+transfer of a task is open. Whatever is not in these tables does not happen (behaviour §2, §3).
 """
 
-from engine.routing.entities import Reservation, ReservationStatus, Task, TaskStatus
+from engine.routing.entities import (
+    Reservation,
+    ReservationStatus,
+    Task,
+    TaskStatus,
+    Transfer,
+    TransferStatus,
+)
 from engine.routing.errors import Gone, Refused, RoutingError
 from engine.routing.voice import NOT_PENDING, SUPERVISE
 from engine.routing.voice_fields import InstructionRefused
@@ -23,7 +36,7 @@ R = ReservationStatus
 TASK_MOVES: dict[TaskStatus, frozenset[TaskStatus]] = {
     T.PENDING: frozenset({T.RESERVED, T.CANCELED}),
     T.RESERVED: frozenset({T.PENDING, T.ASSIGNED, T.CANCELED}),
-    T.ASSIGNED: frozenset({T.WRAPPING, T.COMPLETED}),
+    T.ASSIGNED: frozenset({T.WRAPPING, T.COMPLETED, T.RESERVED, T.PENDING}),
     T.WRAPPING: frozenset({T.COMPLETED}),
     T.COMPLETED: frozenset(),
     T.CANCELED: frozenset(),
@@ -40,8 +53,19 @@ RESERVATION_MOVES: dict[ReservationStatus, frozenset[ReservationStatus]] = {
     R.COMPLETED: frozenset(),
 }
 
+TRANSFER_MOVES: dict[TransferStatus, frozenset[TransferStatus]] = {
+    TransferStatus.INITIATED: frozenset(
+        {TransferStatus.COMPLETE, TransferStatus.FAILED, TransferStatus.CANCELED}
+    ),
+    TransferStatus.COMPLETE: frozenset(),
+    TransferStatus.FAILED: frozenset(),
+    TransferStatus.CANCELED: frozenset(),
+}
+
 OPEN_TASK = frozenset({T.PENDING, T.RESERVED, T.ASSIGNED, T.WRAPPING})
 OPEN_RESERVATION = frozenset({R.PENDING, R.ACCEPTED, R.WRAPPING})
+HELD = frozenset({R.ACCEPTED, R.WRAPPING})
+"""The statuses of a reservation whose worker has the task."""
 
 _TASK_REFUSALS = {
     T.CANCELED: "Cannot cancel task {task} in workspace {workspace} for account {account} "
@@ -102,3 +126,30 @@ def move_reservation(reservation: Reservation, status: ReservationStatus, now_ms
     reservation.status = status
     reservation.version += 1
     reservation.date_updated_ms = now_ms
+
+
+def move_transfer(transfer: Transfer, status: TransferStatus, now_ms: int) -> None:
+    """Carry out a move of the table; any other is a defect."""
+    assert status in TRANSFER_MOVES[transfer.status], f"transfer {transfer.sid}: {transfer.status} → {status}"
+    transfer.status = status
+    transfer.version += 1
+    transfer.date_updated_ms = now_ms
+
+
+def not_transferable(task: Task, why: str) -> Refused:
+    """Build the refusal of a transfer; `why` is a clause."""
+    return Refused(f"Cannot transfer task {task.sid} because {why}.")
+
+
+def ended_transfer_refusal(transfer: Transfer) -> Refused:
+    """Build the refusal to cancel a transfer that has its outcome, in the hosted service's words."""
+    return Refused(f"Transfer {transfer.sid} is already {transfer.status} . Cannot cancel transfer.")
+
+
+def check_no_transfer(transfer: Transfer | None, what: str) -> None:
+    """Raise Refused when there is an open transfer: `what` ("complete task WT…") waits for its outcome."""
+    if transfer is not None:
+        raise Refused(
+            f"Cannot {what} because its transfer {transfer.sid} to {transfer.to_sid} is {transfer.status}. "
+            "Cancel the transfer first."
+        )

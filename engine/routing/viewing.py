@@ -7,6 +7,7 @@ from engine.routing.entities import (
     Task,
     TaskChannel,
     TaskQueue,
+    Transfer,
     Worker,
     WorkerChannel,
     Workflow,
@@ -18,6 +19,7 @@ from engine.routing.views import (
     TaskChannelView,
     TaskQueueView,
     TaskView,
+    TransferView,
     WorkerChannelView,
     WorkerView,
     WorkflowView,
@@ -175,6 +177,27 @@ def reservation_view(state: WorkspaceState, reservation: Reservation) -> Reserva
         date_created_ms=reservation.date_created_ms,
         date_updated_ms=reservation.date_updated_ms,
         version=reservation.version,
+        transfer_sid=reservation.transfer_sid,
+    )
+
+
+def transfer_view(transfer: Transfer) -> TransferView:
+    """View a transfer."""
+    return TransferView(
+        sid=transfer.sid,
+        task_sid=transfer.task_sid,
+        initiating_reservation_sid=transfer.initiating_reservation_sid,
+        initiating_worker_sid=transfer.initiating_worker_sid,
+        initiating_queue_sid=transfer.initiating_queue_sid,
+        initiating_workflow_sid=transfer.initiating_workflow_sid,
+        to_sid=transfer.to_sid,
+        mode=transfer.mode,
+        status=transfer.status,
+        date_created_ms=transfer.date_created_ms,
+        date_updated_ms=transfer.date_updated_ms,
+        failed_reason=transfer.failed_reason,
+        priority=transfer.priority,
+        version=transfer.version,
     )
 
 

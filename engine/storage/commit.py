@@ -32,6 +32,7 @@ _UPSERTS = (
     ("worker_channels", rows.WORKER_CHANNEL, query("upsert_worker_channels")),
     ("tasks", rows.TASK, query("upsert_tasks")),
     ("reservations", rows.RESERVATION, query("upsert_reservations")),
+    ("transfers", rows.TRANSFER, query("upsert_transfers")),
 )
 
 _DELETES: dict[Kind, tuple[str, ...]] = {

@@ -11,6 +11,7 @@ from engine.storage.queries import query
 _FINISHED_TASKS = query("pick_finished_tasks")
 _DELETED_TASKS = query("pick_deleted_tasks")
 _PURGE_RESERVATIONS = query("purge_reservations")
+_PURGE_TRANSFERS = query("purge_transfers")
 _PURGE_TASKS = query("purge_tasks")
 _PURGE_CONFIGURATIONS = query("purge_configurations")
 _OLD_DEFAULT_ROWS = (
@@ -26,6 +27,7 @@ _PURGE_WORKSPACE_ROW = query("purge_workspace_row")
 _WORKSPACE_CHILDREN = (
     # leaves first: what refers to others goes before them
     query("purge_workspace_reservations"),
+    query("purge_workspace_transfers"),
     query("purge_workspace_tasks"),
     query("purge_workspace_callbacks"),
     query("purge_workspace_worker_channels"),
@@ -52,7 +54,7 @@ class Retention:
         self._batch_rows = batch_rows
 
     async def purge_finished(self, now_ms: int, keep_ms: int) -> int:
-        """Remove tasks that finished more than `keep_ms` ago, and deleted ones, with their reservations.
+        """Remove tasks that finished more than `keep_ms` ago, and deleted ones, with all that is theirs.
 
         Returns how many tasks went.
         """
@@ -108,6 +110,7 @@ class Retention:
                 return 0
             keys = ([row["workspace_sid"] for row in picked], [row["sid"] for row in picked])
             await connection.execute(_PURGE_RESERVATIONS, *keys)
+            await connection.execute(_PURGE_TRANSFERS, *keys)
             return _count(await connection.execute(_PURGE_TASKS, *keys))
 
     async def _purge_workspace(self, workspace_sid: str) -> None:

@@ -21,6 +21,9 @@ from engine.routing.entities import (
     TaskOrder,
     TaskQueue,
     TaskStatus,
+    Transfer,
+    TransferMode,
+    TransferStatus,
     Worker,
     WorkerChannel,
     Workflow,
@@ -94,6 +97,10 @@ def mapper_of(
 TASK_ORDERS = {member.value: member for member in TaskOrder}
 TASK_STATUSES = {member.value: member for member in TaskStatus}
 RESERVATION_STATUSES = {member.value: member for member in ReservationStatus}
+TRANSFER_ENUMS: Mapping[str, Mapping[str, Any]] = {
+    "mode": {member.value: member for member in TransferMode},
+    "status": {member.value: member for member in TransferStatus},
+}
 
 WORKSPACE = mapper_of(Workspace, enums={"prioritize_queue_order": TASK_ORDERS})
 ACTIVITY = mapper_of(Activity)
@@ -105,6 +112,7 @@ WORKER_CHANNEL = mapper_of(WorkerChannel, derived=("pending", "accepted", "wrapp
 TASK = mapper_of(
     Task, derived=("values", "reservations", "refusals", "transfers"), enums={"status": TASK_STATUSES}
 )
-RESERVATION = mapper_of(Reservation, derived=("transfer_sid",), enums={"status": RESERVATION_STATUSES})
+RESERVATION = mapper_of(Reservation, enums={"status": RESERVATION_STATUSES})
+TRANSFER = mapper_of(Transfer, enums=TRANSFER_ENUMS)
 EVENT = mapper_of(Event, json_fields=("data",))
 CALLBACK = mapper_of(AssignmentCallback, json_fields=("fields",))

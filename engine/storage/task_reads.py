@@ -1,20 +1,20 @@
-"""Reads of tasks and reservations.
+"""Reads of tasks, reservations and transfers.
 
-A finished task, and its reservations with it, stays visible for the retention time; a deleted one does not.
+A finished task, and what is its own with it, stays visible for the retention time; a deleted one does not.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from engine.routing.entities import ReservationStatus, TaskStatus
-from engine.routing.views import ReservationView, TaskView
+from engine.routing.entities import ReservationStatus, TaskStatus, TransferStatus
+from engine.routing.views import ReservationView, TaskView, TransferView
 from engine.storage.listing import Listing
 from engine.storage.paging import Key, Order, Page, PageRequest, order_of, sid_key
 from engine.storage.pool import Connection
 from engine.storage.queries import query
 from engine.storage.reader import Reader
-from engine.storage.rows import RESERVATION_STATUSES, TASK_STATUSES, mapper_of
+from engine.storage.rows import RESERVATION_STATUSES, TASK_STATUSES, TRANSFER_ENUMS, mapper_of
 
 _TASK_VIEW = mapper_of(TaskView, enums={"status": TASK_STATUSES})
 _VIEWS = query("select_tasks")
@@ -24,10 +24,14 @@ _TASKS_BY_STATUS: Listing[TaskView] = Listing(
 )
 _RESERVATIONS: Listing[ReservationView] = Listing(
     query("select_reservations"),
-    mapper_of(ReservationView, derived=("transfer_sid",), enums={"status": RESERVATION_STATUSES}),
+    mapper_of(ReservationView, enums={"status": RESERVATION_STATUSES}),
     "WR",
 )
 _RESERVATION_ORDER = order_of(sid_key("r.sid"))
+_TRANSFERS: Listing[TransferView] = Listing(
+    query("select_transfers"), mapper_of(TransferView, enums=TRANSFER_ENUMS), "TT"
+)
+_TRANSFER_ORDER = order_of(sid_key("tt.sid"))
 
 _WORKFLOWS_NAMED = query("workflow_sids_by_name")
 _QUEUES_NAMED = query("task_queue_sids_by_name")
@@ -51,7 +55,7 @@ class _TaskFilters:
 
 
 class TaskReads(Reader):
-    """Tasks, and reservations by task or by worker."""
+    """Tasks, reservations by task or by worker, transfers by task."""
 
     async def task(self, workspace_sid: str, sid: str) -> TaskView | None:
         """Fetch a task that is still visible."""
@@ -127,6 +131,20 @@ class TaskReads(Reader):
     ) -> Page[ReservationView]:
         """List the reservations of a worker, oldest first. Raises BadCursor."""
         return await self._reservations(workspace_sid, None, worker_sid, status, page)
+
+    async def transfer(self, workspace_sid: str, task_sid: str, sid: str) -> TransferView | None:
+        """Fetch a transfer of that task."""
+        parameters = (workspace_sid, self._finished_after_ms(), task_sid, None, sid)
+        async with self._database.reading() as connection:
+            return await _TRANSFERS.one(connection, "tt.sid = $5", parameters)
+
+    async def transfers(
+        self, workspace_sid: str, task_sid: str, page: PageRequest, *, status: TransferStatus | None = None
+    ) -> Page[TransferView]:
+        """List the transfers of a task, oldest first. Raises BadCursor."""
+        parameters = (workspace_sid, self._finished_after_ms(), task_sid, status)
+        async with self._database.reading() as connection:
+            return await _TRANSFERS.page(connection, parameters, page, _TRANSFER_ORDER)
 
     async def _reservation(
         self, workspace_sid: str, task_sid: str | None, worker_sid: str | None, sid: str

@@ -177,12 +177,13 @@ INSERT INTO reservations (
     workspace_sid,
     sid, sequence, task_sid, worker_sid, task_queue_sid, workflow_sid, task_channel_sid, status,
     timeout_s, deadline_ms, date_created_ms, date_updated_ms, version, worker_previous_activity_sid,
-    canceled_reason_code
+    canceled_reason_code, transfer_sid
 )
 SELECT $1, rows.*
 FROM unnest(
     $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::text[], $16::bigint[]
+    $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::text[], $16::bigint[],
+    $17::text[]
 ) AS rows
 ON CONFLICT (workspace_sid, sid) DO UPDATE SET
     task_queue_sid = excluded.task_queue_sid,
@@ -195,6 +196,24 @@ ON CONFLICT (workspace_sid, sid) DO UPDATE SET
     version = excluded.version,
     worker_previous_activity_sid = excluded.worker_previous_activity_sid,
     canceled_reason_code = excluded.canceled_reason_code
+
+-- name: upsert_transfers
+INSERT INTO transfers (
+    workspace_sid,
+    sid, sequence, task_sid, initiating_reservation_sid, initiating_worker_sid, initiating_queue_sid,
+    initiating_workflow_sid, to_sid, mode, status, date_created_ms, date_updated_ms, failed_reason, priority,
+    version
+)
+SELECT $1, rows.*
+FROM unnest(
+    $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+    $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::text[], $15::bigint[], $16::bigint[]
+) AS rows
+ON CONFLICT (workspace_sid, sid) DO UPDATE SET
+    status = excluded.status,
+    date_updated_ms = excluded.date_updated_ms,
+    failed_reason = excluded.failed_reason,
+    version = excluded.version
 
 -- name: keep_workflow_configurations
 -- A version never changes its text: saving a workflow for another reason meets the row that is there.

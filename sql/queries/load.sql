@@ -69,10 +69,24 @@ ORDER BY sid
 SELECT
     sid, sequence, task_sid, worker_sid, task_queue_sid, workflow_sid, task_channel_sid, status,
     timeout_s, deadline_ms, date_created_ms, date_updated_ms, version, worker_previous_activity_sid,
-    canceled_reason_code
+    canceled_reason_code, transfer_sid
 FROM reservations
 WHERE workspace_sid = $1
     AND status IN ('pending', 'accepted', 'wrapping') AND date_deleted_ms IS NULL
+ORDER BY sid
+
+-- name: load_transfers
+-- All of the open tasks: a transfer that is over still answers why it cannot be canceled.
+SELECT
+    sid, sequence, task_sid, initiating_reservation_sid, initiating_worker_sid, initiating_queue_sid,
+    initiating_workflow_sid, to_sid, mode, status, date_created_ms, date_updated_ms, failed_reason,
+    priority, version
+FROM transfers
+WHERE workspace_sid = $1
+    AND task_sid IN (
+        SELECT t.sid FROM tasks AS t
+        WHERE t.workspace_sid = $1 AND t.date_finished_ms IS NULL AND t.date_deleted_ms IS NULL
+    )
 ORDER BY sid
 
 -- name: load_configurations
@@ -112,7 +126,7 @@ WHERE workspace_sid = $1 AND sid = $2 AND date_finished_ms > $3 AND date_deleted
 SELECT
     sid, sequence, task_sid, worker_sid, task_queue_sid, workflow_sid, task_channel_sid, status,
     timeout_s, deadline_ms, date_created_ms, date_updated_ms, version, worker_previous_activity_sid,
-    canceled_reason_code
+    canceled_reason_code, transfer_sid
 FROM reservations
 WHERE workspace_sid = $1 AND sid = $2 AND date_deleted_ms IS NULL
 

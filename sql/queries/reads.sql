@@ -174,7 +174,8 @@ LIMIT $9
 SELECT
     r.sid, r.task_sid, r.worker_sid,
     COALESCE((SELECT w.friendly_name FROM workers AS w WHERE w.workspace_sid = $1 AND w.sid = r.worker_sid), ''),
-    r.status, r.date_created_ms, r.date_updated_ms, r.version
+    r.status, r.date_created_ms, r.date_updated_ms, r.version,
+    r.transfer_sid
 FROM reservations AS r
 JOIN tasks AS t
     ON t.workspace_sid = $1
@@ -186,6 +187,23 @@ WHERE r.workspace_sid = $1
     AND ($3::text IS NULL OR r.task_sid = $3)
     AND ($4::text IS NULL OR r.worker_sid = $4)
     AND ($5::text IS NULL OR r.status = $5)
+    {page}
+
+-- name: select_transfers
+-- Visible as long as their task is; $2 as for the tasks.
+SELECT
+    tt.sid, tt.task_sid, tt.initiating_reservation_sid, tt.initiating_worker_sid, tt.initiating_queue_sid,
+    tt.initiating_workflow_sid, tt.to_sid, tt.mode, tt.status, tt.date_created_ms, tt.date_updated_ms,
+    tt.failed_reason, tt.priority, tt.version
+FROM transfers AS tt
+JOIN tasks AS t
+    ON t.workspace_sid = $1
+    AND t.sid = tt.task_sid
+    AND t.date_deleted_ms IS NULL
+    AND (t.date_finished_ms IS NULL OR t.date_finished_ms > $2)
+WHERE tt.workspace_sid = $1
+    AND tt.task_sid = $3
+    AND ($4::text IS NULL OR tt.status = $4)
     {page}
 
 -- name: select_events

@@ -12,6 +12,11 @@ DELETE FROM reservations AS r
 USING unnest($1::text[], $2::text[]) AS gone (workspace_sid, task_sid)
 WHERE r.workspace_sid = gone.workspace_sid AND r.task_sid = gone.task_sid
 
+-- name: purge_transfers
+DELETE FROM transfers AS tt
+USING unnest($1::text[], $2::text[]) AS gone (workspace_sid, task_sid)
+WHERE tt.workspace_sid = gone.workspace_sid AND tt.task_sid = gone.task_sid
+
 -- name: purge_tasks
 DELETE FROM tasks AS t
 USING unnest($1::text[], $2::text[]) AS gone (workspace_sid, sid)
@@ -74,6 +79,11 @@ DELETE FROM workspaces WHERE workspace_sid = $1 AND date_deleted_ms IS NOT NULL
 DELETE FROM reservations
 WHERE workspace_sid = $1
     AND sid IN (SELECT sid FROM reservations WHERE workspace_sid = $1 LIMIT $2)
+
+-- name: purge_workspace_transfers
+DELETE FROM transfers
+WHERE workspace_sid = $1
+    AND sid IN (SELECT sid FROM transfers WHERE workspace_sid = $1 LIMIT $2)
 
 -- name: purge_workspace_tasks
 DELETE FROM tasks

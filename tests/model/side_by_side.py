@@ -27,7 +27,7 @@ DERIVED = {
     Kind.WORKER_CHANNEL: ("pending", "accepted", "wrapping"),
     Kind.WORKER: ("channels", "values", "environment", "reservations"),
     Kind.TASK_QUEUE: ("predicate",),
-    Kind.TASK: ("values", "reservations", "refusals"),
+    Kind.TASK: ("values", "reservations", "refusals", "transfers"),
 }
 TABLES = (Kind.ACTIVITY, Kind.TASK_CHANNEL, Kind.TASK_QUEUE, Kind.WORKFLOW, Kind.WORKER, Kind.WORKER_CHANNEL)
 
@@ -75,6 +75,7 @@ class Store:
         self.rows[kind].pop(sid, None)
         if kind is Kind.TASK:
             self.forget(Kind.RESERVATION, "task_sid", sid)
+            self.forget(Kind.TRANSFER, "task_sid", sid)
         if kind is Kind.WORKER:
             self.forget(Kind.WORKER_CHANNEL, "worker_sid", sid)
         if kind is Kind.TASK_CHANNEL:
@@ -89,11 +90,14 @@ class Store:
         tables = {kind.value: [bare(kind, row) for row in self.rows[kind].values()] for kind in TABLES}
         tasks = [bare(Kind.TASK, t) for t in self.rows[Kind.TASK].values() if t.status not in FINISHED]
         reservations = [copy.copy(r) for r in self.rows[Kind.RESERVATION].values() if r.status in OPEN]
+        open_tasks = {task.sid for task in tasks}
+        transfers = [copy.copy(t) for t in self.rows[Kind.TRANSFER].values() if t.task_sid in open_tasks]
         return WorkspaceRows(
             workspace=copy.copy(self.workspace),
             configurations=dict(self.configurations),
             tasks=tasks,
             reservations=reservations,
+            transfers=transfers,
             callbacks=list(self.callbacks.values()),
             **tables,
         )

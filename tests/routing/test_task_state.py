@@ -114,8 +114,8 @@ def test_every_change_of_status_raises_the_version(world: World) -> None:
     ]
 
 
-def test_nothing_leads_from_assigned_back_or_out_of_an_end() -> None:
-    assert TASK_MOVES[T.ASSIGNED] == {T.WRAPPING, T.COMPLETED}
+def test_nothing_cancels_an_assigned_task_and_nothing_leads_out_of_an_end() -> None:
+    assert TASK_MOVES[T.ASSIGNED] == {T.WRAPPING, T.COMPLETED, T.RESERVED, T.PENDING}
     assert TASK_MOVES[T.WRAPPING] == {T.COMPLETED}
     assert not TASK_MOVES[T.COMPLETED]
     assert not TASK_MOVES[T.CANCELED]

@@ -40,6 +40,8 @@ def image(board: Board, *, durable: bool) -> Image:
     for worker in state.workers.values():
         channels = {sid: _WORKER_CHANNEL(channel) for sid, channel in worker.channels.items()}
         seen[f"worker {worker.sid}"] = (*_WORKER(worker), channels, sorted(worker.reservations))
+    for transfer in state.transfers.values():
+        seen[f"transfer {transfer.sid}"] = rows.TRANSFER.get(transfer)
     for reservation in state.reservations.values():
         seen[f"reservation {reservation.sid}"] = rows.RESERVATION.get(reservation)
     _see_tasks(board, seen, durable=durable)
@@ -67,7 +69,8 @@ def _see_tasks(board: Board, seen: Image, *, durable: bool) -> None:
         if durable and task.status not in OPEN_TASK:
             continue
         refusals = None if durable else {sid: (r.count, r.until_ms) for sid, r in task.refusals.items()}
-        seen[f"task {task.sid}"] = (*_TASK(task), sorted(task.reservations), refusals)
+        transfers = [transfer.sid for transfer in task.transfers]
+        seen[f"task {task.sid}"] = (*_TASK(task), sorted(task.reservations), transfers, refusals)
 
 
 def _see_configurations(board: Board, seen: Image, *, durable: bool) -> None:

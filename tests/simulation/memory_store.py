@@ -37,9 +37,11 @@ MAPPERS = {
     Kind.WORKER_CHANNEL: rows.WORKER_CHANNEL,
     Kind.TASK: rows.TASK,
     Kind.RESERVATION: rows.RESERVATION,
+    Kind.TRANSFER: rows.TRANSFER,
 }
 _FINISHED = (TaskStatus.COMPLETED, TaskStatus.CANCELED)
 _TASK_OF_RESERVATION = rows.RESERVATION.fields.index("task_sid")
+_TASK_OF_TRANSFER = rows.TRANSFER.fields.index("task_sid")
 
 
 def _fixed_columns(mapper: Any, statement: str) -> tuple[int, ...]:
@@ -177,7 +179,13 @@ class MemoryStore:
         if here is None or here.deleted:
             return None
         loaded = WorkspaceRows(_entity(rows.WORKSPACE, here.workspace))
-        live = {Kind.TASK: here.open_tasks, Kind.RESERVATION: here.open_reservations}
+        transfers = here.tables[Kind.TRANSFER]
+        of_open = {sid: None for sid, row in transfers.items() if row[_TASK_OF_TRANSFER] in here.open_tasks}
+        live = {
+            Kind.TASK: here.open_tasks,
+            Kind.RESERVATION: here.open_reservations,
+            Kind.TRANSFER: of_open,
+        }
         for kind, table in here.tables.items():
             entities = _entities(MAPPERS[kind], [table[sid] for sid in sorted(live.get(kind, table))])
             setattr(loaded, kind.value, entities)

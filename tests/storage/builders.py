@@ -14,6 +14,9 @@ from engine.routing.entities import (
     TaskOrder,
     TaskQueue,
     TaskStatus,
+    Transfer,
+    TransferMode,
+    TransferStatus,
     Worker,
     WorkerChannel,
     Workflow,
@@ -187,8 +190,30 @@ def reservation(of: Task, **fields: Any) -> Reservation:
         "version": 2,
         "worker_previous_activity_sid": "WA" + "2" * 32,
         "canceled_reason_code": 40_000,
+        "transfer_sid": "TT" + "1" * 32,
     }
     return Reservation(**(values | fields))
+
+
+def transfer(of: Task, **fields: Any) -> Transfer:
+    values = {
+        "sid": new_sid("TT"),
+        "sequence": next(_numbers),
+        "task_sid": of.sid,
+        "initiating_reservation_sid": "WR" + "1" * 32,
+        "initiating_worker_sid": "WK" + "2" * 32,
+        "initiating_queue_sid": "WQ" + "1" * 32,
+        "initiating_workflow_sid": "WW" + "1" * 32,
+        "to_sid": "WQ" + "2" * 32,
+        "mode": TransferMode.COLD,
+        "status": TransferStatus.FAILED,
+        "date_created_ms": NOW_MS,
+        "date_updated_ms": NOW_MS + 1,
+        "failed_reason": "it was rejected",
+        "priority": 7,
+        "version": 3,
+    }
+    return Transfer(**(values | fields))
 
 
 def event(sequence: int, **fields: Any) -> Event:
@@ -233,6 +258,7 @@ class OneOfEach(NamedTuple):
     worker_channel: WorkerChannel
     task: Task
     reservation: Reservation
+    transfer: Transfer
     callback: AssignmentCallback
 
 
@@ -243,7 +269,7 @@ def one_of_each() -> OneOfEach:
     seat = worker_channel(worker_sid=who.sid, task_channel_sid=channel.sid)
     job = task(workflow_sid=flow.sid, workflow_version=flow.configuration_version)
     offer = reservation(job)
-    return OneOfEach(here, idle, channel, queue, flow, who, seat, job, offer, callback(offer))
+    return OneOfEach(here, idle, channel, queue, flow, who, seat, job, offer, transfer(job), callback(offer))
 
 
 _PLACES = {
@@ -255,6 +281,7 @@ _PLACES = {
     WorkerChannel: "worker_channels",
     Task: "tasks",
     Reservation: "reservations",
+    Transfer: "transfers",
 }
 
 

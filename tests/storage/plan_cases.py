@@ -164,6 +164,7 @@ def lists(reads: Reads, now_ms: int) -> dict[str, tuple[Listing, Bounds]]:
             ),
             PAGE_SIZED,
         ),
+        "transfers of a task": (lambda page: reads.transfers(HERE, sid("WT", 77), page), PAGE_SIZED),
         "keys": (lambda page: reads.api_keys(ACCOUNT, page), PAGE_SIZED),
     }
     for name, (filters, bounds) in TASK_LISTS.items():

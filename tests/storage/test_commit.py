@@ -8,7 +8,7 @@ import pytest
 from engine.errors import Fenced, StoreUnavailable
 from engine.ownership import Lease
 from engine.routing.effects import Changes, Kind
-from engine.routing.entities import ReservationStatus, TaskStatus
+from engine.routing.entities import ReservationStatus, TaskStatus, TransferMode, TransferStatus
 from engine.storage.store import PostgresStore
 from tests.storage.builders import (
     NOW_MS,
@@ -21,6 +21,7 @@ from tests.storage.builders import (
     one_of_each,
     reservation,
     task,
+    transfer,
     worker,
     worker_channel,
     workflow,
@@ -44,10 +45,13 @@ async def test_every_kind_is_read_back_as_it_was_written(store: PostgresStore) -
     assert loaded.worker_channels == [one.worker_channel]
     assert loaded.tasks == [one.task]
     assert loaded.reservations == [one.reservation]
+    assert loaded.transfers == [one.transfer]
     assert loaded.callbacks == [one.callback]
     assert loaded.configurations == {(one.workflow.sid, 1): one.workflow.configuration}
     assert isinstance(loaded.tasks[0].status, TaskStatus)
     assert isinstance(loaded.reservations[0].status, ReservationStatus)
+    assert isinstance(loaded.transfers[0].mode, TransferMode)
+    assert isinstance(loaded.transfers[0].status, TransferStatus)
 
 
 async def test_a_later_batch_replaces_what_changed(store: PostgresStore) -> None:
@@ -70,16 +74,31 @@ async def test_a_later_batch_replaces_what_changed(store: PostgresStore) -> None
 async def test_finished_tasks_and_ended_reservations_are_not_live(store: PostgresStore) -> None:
     done, waiting = finished_task(NOW_MS), task()
     rejected = reservation(waiting, status=ReservationStatus.REJECTED)
-    lease = await made(store, done, waiting, rejected)
+    failed = transfer(waiting)
+    lease = await made(store, done, waiting, rejected, transfer(done), failed)
     loaded = await store.load(lease.workspace_sid)
 
     assert loaded is not None
     assert loaded.tasks == [waiting]
     assert loaded.reservations == []
+    assert loaded.transfers == [failed]
     assert await store.finished_task(lease.workspace_sid, done.sid, NOW_MS - 1) == done
     assert await store.finished_task(lease.workspace_sid, done.sid, NOW_MS) is None
     assert await store.finished_task(lease.workspace_sid, waiting.sid, 0) is None
     assert await store.reservation(lease.workspace_sid, rejected.sid) == rejected
+
+
+async def test_a_later_batch_gives_a_transfer_its_outcome(store: PostgresStore) -> None:
+    job = task()
+    handed = transfer(job, status=TransferStatus.INITIATED, failed_reason=None)
+    lease = await made(store, job, handed)
+    handed.status, handed.failed_reason = TransferStatus.FAILED, "it was rejected"
+    handed.version, handed.date_updated_ms = 4, NOW_MS + 9
+    await store.commit(lease, changes(handed))
+    loaded = await store.load(lease.workspace_sid)
+
+    assert loaded is not None
+    assert loaded.transfers == [handed]
 
 
 async def test_a_commit_under_an_older_epoch_is_fenced_and_writes_nothing(store: PostgresStore) -> None:

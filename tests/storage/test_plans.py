@@ -95,6 +95,7 @@ WITHOUT_A_BOUND = {
     "load_worker_channels": "as above",
     "load_configurations": "as above",
     "load_callbacks": "as above",
+    "load_transfers": "as above, and of the few tasks that were transferred",
 }
 """Reads whose plan is no matter, and why."""
 

@@ -17,6 +17,7 @@ LISTED = {
     "worker_channels": rows.WORKER_CHANNEL,
     "tasks": rows.TASK,
     "reservations": rows.RESERVATION,
+    "transfers": rows.TRANSFER,
 }
 
 

@@ -7,7 +7,14 @@ import pytest
 
 from engine.clock import wall_clock_ms
 from engine.routing.effects import Changes, Kind
-from engine.routing.entities import ReservationStatus, TaskOrder, TaskStatus
+from engine.routing.entities import (
+    ReservationStatus,
+    TaskOrder,
+    TaskStatus,
+    TransferMode,
+    TransferStatus,
+    TransferType,
+)
 from engine.routing.views import (
     ActivityView,
     EventView,
@@ -15,6 +22,7 @@ from engine.routing.views import (
     TaskChannelView,
     TaskQueueView,
     TaskView,
+    TransferView,
     WorkerChannelView,
     WorkerView,
     WorkflowView,
@@ -34,6 +42,7 @@ from tests.storage.builders import (
     task,
     task_channel,
     task_queue,
+    transfer,
     worker,
     worker_channel,
     workflow,
@@ -210,7 +219,8 @@ async def test_a_finished_task_is_visible_for_its_time_and_its_reservations_with
 ) -> None:
     done = finished_task(wall_clock_ms())
     offer = reservation(done, status=ReservationStatus.COMPLETED)
-    ws = await workspace_of(store, done, offer)
+    handed = transfer(done)
+    ws = await workspace_of(store, done, offer, handed)
     for reads, visible in (
         (Reads(pools, finished_task_retention_s=300), True),
         (Reads(pools, finished_task_retention_s=0), False),
@@ -220,6 +230,7 @@ async def test_a_finished_task_is_visible_for_its_time_and_its_reservations_with
         assert sids(await reads.tasks(ws, ALL, statuses=[TaskStatus.COMPLETED])) == [done.sid] * visible
         assert (await reads.task_reservation(ws, done.sid, offer.sid) is not None) == visible
         assert sids(await reads.worker_reservations(ws, offer.worker_sid, ALL)) == [offer.sid] * visible
+        assert sids(await reads.transfers(ws, done.sid, ALL)) == [handed.sid] * visible
 
 
 async def test_a_deleted_task_and_its_reservations_are_not_visible(
@@ -229,7 +240,8 @@ async def test_a_deleted_task_and_its_reservations_are_not_visible(
     job.task_channel_sid = voice.sid
     seat = worker_channel(worker_sid=ana.sid, task_channel_sid=voice.sid)
     offer = reservation(job, worker_sid=ana.sid, status=ReservationStatus.ACCEPTED)
-    lease = await made(store, job, voice, ana, seat, offer)
+    handed = transfer(job)
+    lease = await made(store, job, voice, ana, seat, offer, handed)
     ws = lease.workspace_sid
     await store.commit(lease, Changes(removed=[(Kind.TASK, job.sid)]))
     assert await reads.task(ws, job.sid) is None
@@ -237,9 +249,30 @@ async def test_a_deleted_task_and_its_reservations_are_not_visible(
     assert sids(await reads.tasks(ws, ALL, statuses=list(TaskStatus))) == []
     assert await reads.task_reservation(ws, job.sid, offer.sid) is None
     assert sids(await reads.worker_reservations(ws, ana.sid, ALL)) == []
+    assert await reads.transfer(ws, job.sid, handed.sid) is None
+    assert sids(await reads.transfers(ws, job.sid, ALL)) == []
     channel = await reads.worker_channel(ws, ana.sid, "voice")
     assert channel is not None
     assert (channel.assigned_tasks, channel.open_reservations) == (0, 0)
+
+
+async def test_transfers_by_task_and_status(store: PostgresStore, reads: Reads) -> None:
+    job, other = task(), task()
+    failed, elsewhere = transfer(job), transfer(other)
+    initiated = transfer(job, to_sid="WK" + "3" * 32, status=TransferStatus.INITIATED, failed_reason=None)
+    ws = await workspace_of(store, job, other, failed, initiated, elsewhere)
+    view = TransferView(
+        failed.sid, job.sid, "WR" + "1" * 32, "WK" + "2" * 32, "WQ" + "1" * 32, "WW" + "1" * 32,
+        "WQ" + "2" * 32, TransferMode.COLD, TransferStatus.FAILED, NOW_MS, NOW_MS + 1, "it was rejected",
+        7, 3,
+    )  # fmt: skip
+    assert await reads.transfer(ws, job.sid, failed.sid) == view
+    assert view.type is TransferType.QUEUE
+    assert await reads.transfer(ws, other.sid, failed.sid) is None
+    assert sids(await reads.transfers(ws, job.sid, ALL)) == [failed.sid, initiated.sid]
+    open_ones = await reads.transfers(ws, job.sid, ALL, status=TransferStatus.INITIATED)
+    assert sids(open_ones) == [initiated.sid]
+    assert open_ones.items[0].type is TransferType.WORKER
 
 
 async def test_reservations_by_task_and_by_worker(store: PostgresStore, reads: Reads) -> None:
@@ -249,8 +282,9 @@ async def test_reservations_by_task_and_by_worker(store: PostgresStore, reads: R
     elsewhere = reservation(other, worker_sid=ana.sid, status=ReservationStatus.ACCEPTED)
     ws = await workspace_of(store, ana, job, other, mine, lost, elsewhere)
     view = ReservationView(
-        mine.sid, job.sid, ana.sid, "Ana", ReservationStatus.PENDING, NOW_MS, NOW_MS + 1, 2
-    )
+        mine.sid, job.sid, ana.sid, "Ana", ReservationStatus.PENDING, NOW_MS, NOW_MS + 1, 2,
+        "TT" + "1" * 32,
+    )  # fmt: skip
     assert await reads.task_reservation(ws, job.sid, mine.sid) == view
     assert await reads.worker_reservation(ws, ana.sid, mine.sid) == view
     assert await reads.task_reservation(ws, other.sid, mine.sid) is None

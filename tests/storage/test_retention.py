@@ -20,6 +20,7 @@ from tests.storage.builders import (
     one_of_each,
     reservation,
     task,
+    transfer,
     worker,
     workflow,
     workspace,
@@ -44,20 +45,23 @@ async def test_finished_tasks_go_after_their_time_with_their_reservations(
     old = [finished_task(NOW_MS - KEEP_MS - 1) for _ in range(5)]
     fresh, waiting = finished_task(NOW_MS - KEEP_MS), task()
     offers = [reservation(job) for job in (*old, fresh, waiting)]
-    lease = await made(store, *old, fresh, waiting, *offers)
+    handed = [transfer(job) for job in (*old, fresh, waiting)]
+    lease = await made(store, *old, fresh, waiting, *offers, *handed)
     assert await retention.purge_finished(NOW_MS, KEEP_MS) == 5
     assert await retention.purge_finished(NOW_MS, KEEP_MS) == 0
     assert await count(pools, "tasks") == await count(pools, "reservations") == 2
+    assert await count(pools, "transfers") == 2
     assert await store.finished_task(lease.workspace_sid, fresh.sid, 0) == fresh
 
 
 async def test_deleted_tasks_go_at_once(pools: Database, retention: Retention) -> None:
     store = PostgresStore(pools, clock=lambda: NOW_MS)
     job = task()
-    lease = await made(store, job, reservation(job))
+    lease = await made(store, job, reservation(job), transfer(job))
     await store.commit(lease, Changes(removed=[(Kind.TASK, job.sid)]))
     assert await retention.purge_finished(NOW_MS, KEEP_MS) == 1
     assert await count(pools, "tasks") == await count(pools, "reservations") == 0
+    assert await count(pools, "transfers") == 0
 
 
 async def test_configurations_nobody_goes_by_go(
@@ -102,7 +106,7 @@ async def test_a_deleted_workspace_goes_with_everything_in_it(pools: Database, r
     for table in (
         "workspaces", "workspace_leases", "activities", "task_channels", "task_queues", "workflows",
         "workflow_configurations", "workers", "worker_channels", "tasks", "reservations",
-        "assignment_callbacks",
+        "transfers", "assignment_callbacks",
     ):  # fmt: skip
         async with pools.reading() as connection:
             found = await connection.fetchval(

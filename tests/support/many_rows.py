@@ -162,6 +162,19 @@ FILLED: tuple[tuple[tuple[str, str], ...], ...] = (
             """,
         ),
         (
+            """
+            transfers (
+                workspace_sid, sid, sequence, task_sid, initiating_reservation_sid, initiating_worker_sid,
+                to_sid, mode, status, date_created_ms, date_updated_ms, version
+            )
+            """,
+            f"""
+            SELECT '{HERE}', {_sid("TT", "n")}, n, {_sid("WT", "n")}, {_sid("WR", "n")}, {_WORKER},
+                {_WORKER}, 'WARM', 'failed', 0, 0, 1
+            {_SERIES}
+            """,
+        ),
+        (
             "log_positions",
             f"SELECT {_sid('WS', 'n')}, 0, $2::bigint / {MINUTE_MS} * {MINUTE_MS}, 0, 0 {_SERIES}",
         ),
