@@ -59,6 +59,7 @@ from engine.storage.migrate import read_migrations
 from engine.storage.pool import Database
 from engine.storage.presence import NodePresence
 from engine.storage.reads import Reads
+from engine.storage.redaction import Redaction
 from engine.storage.resources import sql_directory
 from engine.storage.retention import Retention
 from engine.storage.statistics_summing import StatisticsSumming
@@ -122,7 +123,11 @@ class Daemon:
         hub = Hub(_picked(BridgeLimits, settings.bridge), keyring, wall_clock_ms)
         service = await self._start_routing(database, keyring, voice, hub, node.name)
         self._start_housekeeping(database)
-        reads = Reads(database, finished_task_retention_s=settings.routing.finished_task_retention_s)
+        reads = Reads(
+            database,
+            finished_task_retention_s=settings.routing.finished_task_retention_s,
+            task_attributes_s=settings.retention.task_attributes_days * 86_400.0,
+        )
         app = self._build_app(service, reads, keyring, voice)
         await self._start_bridge(app, hub, database, node.name)
         await self._listen(app)
@@ -195,10 +200,9 @@ class Daemon:
     def _start_housekeeping(self, database: Database) -> None:
         settings = self.settings
         retention = Retention(database, batch_rows=settings.retention.batch_rows_max)
+        redaction = Redaction(database)
         summing = StatisticsSumming(database)
-        housekeeping = Housekeeping(
-            retention, summing, settings.retention, settings.statistics, wall_clock_ms
-        )
+        housekeeping = Housekeeping(retention, redaction, summing, settings, wall_clock_ms)
         housekeeping.start()
         self._stack.push_async_callback(housekeeping.stop)
 

@@ -9,7 +9,8 @@ from engine.clock import Clock
 from engine.errors import StoreUnavailable
 from engine.logs import get_logger
 from engine.runtime.once import KEPT_MS
-from engine.settings import RetentionSettings, StatisticsSettings
+from engine.settings import Settings
+from engine.storage.redaction import Redaction
 from engine.storage.retention import Retention
 from engine.storage.statistics_summing import StatisticsSumming
 
@@ -23,24 +24,25 @@ class Housekeeping:
 
     Args:
         retention: removes what expires.
+        redaction: takes task attributes out of old events.
         summing: adds the log up for statistics.
-        retention_settings: how long things are kept, and how often they are looked at.
-        statistics_settings: how often the log is added up.
+        settings: how long things are kept, how often they are looked at, how often the log is added up.
         clock: milliseconds since the epoch.
     """
 
     def __init__(
         self,
         retention: Retention,
+        redaction: Redaction,
         summing: StatisticsSumming,
-        retention_settings: RetentionSettings,
-        statistics_settings: StatisticsSettings,
+        settings: Settings,
         clock: Clock,
     ) -> None:
         self._retention = retention
+        self._redaction = redaction
         self._summing = summing
-        self._settings = retention_settings
-        self._statistics_settings = statistics_settings
+        self._settings = settings.retention
+        self._summing_interval_s = settings.statistics.interval_s
         self._clock = clock
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -48,7 +50,7 @@ class Housekeeping:
         """Begin; the first rounds are now."""
         rounds = (
             (self.clean, "retention.failed", self._settings.interval_s),
-            (self.sum_up, "statistics.failed", self._statistics_settings.interval_s),
+            (self.sum_up, "statistics.failed", self._summing_interval_s),
         )
         self._tasks = [asyncio.create_task(_repeat(*each)) for each in rounds]
 
@@ -68,14 +70,24 @@ class Housekeeping:
         partitions = await self._retention.purge_events(now_ms, self._settings.events_days * DAY_MS)
         await self._retention.purge_idempotency_keys(now_ms, KEPT_MS)
         workspaces = await self._retention.purge_deleted_workspaces(now_ms)
+        redacted = await self._redact(now_ms)
         log.info(
             "retention.done",
             tasks=tasks,
             configurations=configurations,
             partitions=len(partitions),
             workspaces=workspaces,
+            redacted=redacted,
             duration_ms=_since_ms(began_s),
         )
+
+    async def _redact(self, now_ms: int) -> int:
+        settings = self._settings
+        if settings.events_days <= settings.task_attributes_days:
+            return 0
+        redacted = await self._redaction.redact(now_ms - settings.task_attributes_days * DAY_MS)
+        metrics.EVENTS_REDACTED.inc(redacted)
+        return redacted
 
     async def sum_up(self) -> None:
         """Add the log up as far as it is final. Raises StoreUnavailable."""

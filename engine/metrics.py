@@ -81,6 +81,9 @@ REQUEST_SECONDS = Histogram(
     buckets=_FAST_S,
     registry=REGISTRY,
 )
+EVENTS_REDACTED = Counter(
+    "pointsman_events_redacted", "Old events whose task attributes were removed", registry=REGISTRY
+)
 STATISTICS_ROUND_SECONDS = Gauge(
     "pointsman_statistics_round_seconds", "Time the last adding up of the log took", registry=REGISTRY
 )

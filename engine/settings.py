@@ -352,6 +352,8 @@ class RetentionSettings(_Section):
 
     events_days: Count = 30
     """Days that events are kept."""
+    task_attributes_days: Count = 30
+    """Days after which the attributes of tasks are left out of events, should those be kept longer."""
     tasks_days: Count = 30
     """Days that finished tasks and reservations are kept for statistics."""
     interval_s: Seconds = 3_600.0

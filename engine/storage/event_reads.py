@@ -1,5 +1,6 @@
 """Reads of the event log, newest first."""
 
+from dataclasses import replace
 from typing import Any
 
 from engine.routing.views import EventView
@@ -9,6 +10,7 @@ from engine.storage.paging import BadCursor, Key, Order, Page, PageRequest
 from engine.storage.pool import Connection
 from engine.storage.queries import query
 from engine.storage.reader import Reader
+from engine.storage.redaction import redacted
 from engine.storage.rows import mapper_of
 
 _EVENTS: Listing[EventView] = Listing(query("select_events"), mapper_of(EventView), "EV")
@@ -33,7 +35,8 @@ class EventReads(Reader):
     async def event(self, workspace_sid: str, sid: str) -> EventView | None:
         """Fetch an event."""
         async with self._database.reading() as connection:
-            return await _find(connection, workspace_sid, sid)
+            found = await _find(connection, workspace_sid, sid)
+        return None if found is None else self._told(found)
 
     async def events(
         self,
@@ -72,7 +75,14 @@ class EventReads(Reader):
         async with self._database.reading() as connection:
             cursor = None if token is None else await _place(connection, workspace_sid, token)
             walk = Walk(_EVENTS, parameters, _NEWEST_FIRST, forward=page.before is None)
-            return await walk.page(connection, page, cursor)
+            found = await walk.page(connection, page, cursor)
+        return Page([self._told(view) for view in found.items], found.next, found.previous)
+
+    def _told(self, view: EventView) -> EventView:
+        """Return an event as it may be told now: an old one without the attributes of its task."""
+        if view.event_date_ms >= self._clock() - self._attributes_ms:
+            return view
+        return replace(view, data=redacted(view.data))
 
 
 async def _find(connection: Connection, workspace_sid: str, sid: str) -> EventView | None:

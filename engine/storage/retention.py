@@ -19,6 +19,7 @@ _OLD_DEFAULT_ROWS = (
     query("purge_default_statistics_counts"),
     query("purge_default_statistics_durations"),
 )
+_ADD_LOG_POSITIONS = query("add_log_positions")
 _PURGE_LOG_POSITIONS = query("purge_log_positions")
 _PURGE_IDEMPOTENCY_KEYS = query("purge_idempotency_keys")
 _DELETED_WORKSPACES = query("deleted_workspaces")
@@ -92,6 +93,7 @@ class Retention:
         Their events stay until their day is dropped. Returns how many workspaces went.
         """
         async with self._database.committing() as connection:
+            await connection.execute(_ADD_LOG_POSITIONS)  # what their events still need outlives them
             rows = await connection.fetch(_DELETED_WORKSPACES, now_ms - keep_ms)
         for row in rows:
             await self._purge_workspace(row["workspace_sid"])

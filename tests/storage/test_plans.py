@@ -110,7 +110,7 @@ ELSEWHERE = {
 _READS = re.compile(r"(SELECT|WITH)\b", re.IGNORECASE)
 _WRITES = re.compile(r"\b(INSERT|UPDATE)\b")
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)
-_NOT_FOR_ANSWERS = {"schema", "retention", "commit", "leases", "deliveries", "bridge", "summing"}
+_NOT_FOR_ANSWERS = {"schema", "retention", "commit", "leases", "deliveries", "bridge", "summing", "redaction"}
 """Files of queries for work that no request waits for."""
 
 
