@@ -53,7 +53,7 @@ RESERVATIONS = Counter("pointsman_reservations", "Reservations by outcome", ["ou
 CALLBACK_SECONDS = Histogram(
     "pointsman_callback_seconds", "Time a callback took", ["kind"], buckets=_CALLBACK_S, registry=REGISTRY
 )
-"""kind: assignment, event."""
+"""kind: assignment, event, voice."""
 CALLBACKS = Counter("pointsman_callbacks", "Callbacks by outcome", ["kind", "outcome"], registry=REGISTRY)
 """outcome: delivered, failed; of events also dead: given up."""
 CALLBACKS_PENDING = Gauge(

@@ -38,7 +38,12 @@ FLAGS: dict[Key, str] = {
     ("database", "url"): "--database-url",
 }
 SECRETS: frozenset[Key] = frozenset(
-    {("database", "url"), ("credentials", "auth_token"), ("credentials", "key")}
+    {
+        ("database", "url"),
+        ("credentials", "auth_token"),
+        ("credentials", "key"),
+        ("voice_gateway", "url"),
+    }
 )
 
 

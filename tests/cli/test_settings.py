@@ -62,6 +62,7 @@ def test_every_setting_can_be_given_by_its_variable() -> None:
         ("POINTSMAN_AUTH_TOKEN", "credentials", "auth_token"),
         ("POINTSMAN_CALLBACKS_ALLOW_PRIVATE", "callbacks", "allow_private"),
         ("POINTSMAN_RUNTIME_INBOX_COMMANDS_MAX", "runtime", "inbox_commands_max"),
+        ("POINTSMAN_VOICE_GATEWAY_URL", "voice_gateway", "url"),
     ],
 )
 def test_documented_variables_name_their_settings(variable: str, section: str, name: str) -> None:
@@ -125,6 +126,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ),
         ("POINTSMAN_ACCOUNT_SID", "AC1", "POINTSMAN_ACCOUNT_SID: bad value 'AC1': \"AC\" followed by 32"),
         ("POINTSMAN_DATABASE_URL", "mysql://h", "POINTSMAN_DATABASE_URL: bad value"),
+        (
+            "POINTSMAN_VOICE_GATEWAY_URL",
+            "ftp://user:secret@h/",
+            "POINTSMAN_VOICE_GATEWAY_URL: bad value (hidden): the URL must start with http:// or https://",
+        ),
     ],
 )
 def test_a_wrong_variable_is_one_line_naming_it(variable: str, value: str, says: str) -> None:
