@@ -159,6 +159,7 @@ def stats_verify(settings: Settings, workspace: str | None) -> None:
     """Recompute the statistics from the event log; exit 1 when they differ from what is stored."""
     from engine import stats_command
 
+    logs.configure(settings.logging)
     sys.exit(stats_command.verify(settings, _workspace_sid(workspace)))
 
 
@@ -169,6 +170,7 @@ def stats_rebuild(settings: Settings, workspace: str | None) -> None:
     """Make the statistics again from the event log; meanwhile questions are answered from the log itself."""
     from engine import stats_command
 
+    logs.configure(settings.logging)
     sys.exit(stats_command.rebuild(settings, _workspace_sid(workspace)))
 
 

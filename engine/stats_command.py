@@ -23,8 +23,8 @@ DIFFERENCES_SHOWN = 20
 def verify(settings: Settings, workspace_sid: str | None) -> int:
     """Compare the whole days that the retention keeps, and print what differs.
 
-    The database is that of the settings; an embedded one must not be running. Returns the exit code: 1 when
-    something differs. Raises PointsmanError when the database cannot be used.
+    The database is that of the settings; an embedded one is used where it runs, or runs meanwhile. Returns
+    the exit code: 1 when something differs. Raises PointsmanError when the database cannot be used.
     """
     with asyncio.Runner() as runner:
         return runner.run(_verify(settings, workspace_sid))
@@ -34,8 +34,8 @@ def rebuild(settings: Settings, workspace_sid: str | None) -> int:
     """Make the statistics of one or all workspaces again from what the retention keeps of their logs.
 
     Workspaces are done one after the other; one that is begun is finished by whoever adds up next, this
-    command or a daemon. The database is that of the settings; an embedded one must not be running. Returns
-    the exit code. Raises PointsmanError when the database cannot be used.
+    command or a daemon. The database is that of the settings, as for `verify`. Returns the exit code. Raises
+    PointsmanError when the database cannot be used.
     """
     with asyncio.Runner() as runner:
         return runner.run(_rebuild(settings, workspace_sid))

@@ -12,6 +12,10 @@ from engine.storage.statistics_summing import StatisticsSumming
 from engine.storage.statistics_verify import Difference, StatisticsVerifier
 from engine.storage.store import PostgresStore
 from tests.statistics.history import WORKSPACE, RecordedWorld, sum_up
+from tests.support.fixtures import StartDaemon, open_directory, start_daemon
+from tests.wire.support import Http
+
+__all__ = ["open_directory", "start_daemon"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -94,3 +98,20 @@ async def test_the_commands_tell_what_differs_and_put_it_right(
     assert (rebuilt.returncode, rebuilt.stdout) == (0, f"{WORKSPACE}: added up.\n1 workspaces done.\n")
     again = verify(database)
     assert again.returncode == 0, again.stdout
+
+
+def test_the_embedded_database_of_a_running_daemon_is_compared_where_it_runs(
+    start_daemon: StartDaemon,
+) -> None:
+    daemon = start_daemon()
+    http = Http(daemon)
+    workspace = http.post("/Workspaces", {"FriendlyName": "Busy", "Template": "FIFO"}).json()["sid"]
+    tasks = f"/Workspaces/{workspace}/Tasks"
+    assert http.post(tasks).status_code == 201
+    compared = stats("verify", "--data-dir", str(daemon.data_dir))
+    assert (compared.returncode, compared.stdout) == (0, "1 workspaces compared, 0 with differences.\n")
+    assert http.post(tasks).status_code == 201
+    http.session.close()
+    assert not list(daemon.events("database.exited"))
+    assert daemon.stop() == 0
+    assert stats("verify", "--data-dir", str(daemon.data_dir)).returncode == 0
