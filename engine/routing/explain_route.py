@@ -7,7 +7,7 @@ from engine.routing.entities import DEFAULT_FILTER, Task, TaskStatus
 from engine.routing.explain_views import AskedView, PositionView, RouteKind, RouteView, TimerView
 from engine.routing.progress import is_direct
 from engine.routing.waiting import OrderKey
-from engine.routing.workflow import KnownBy, Target
+from engine.routing.workflow import Filter, KnownBy, Target, WorkflowConfiguration
 
 COUNTED_TASKS_MAX = 500_000
 """Counting the tasks before one takes about 50 ns for each that waits."""
@@ -19,9 +19,8 @@ def route_of(board: Board, task: Task) -> RouteView:
     """Tell which filter and target, queue or worker a task was sent to, and by which configuration."""
     workflow = board.state.workflows.get(task.workflow_sid or "")
     configuration = board.state.configuration_of(task)
-    filters = configuration.filters if configuration is not None else ()
     index = task.filter_index
-    filter_ = filters[index] if index is not None and index != DEFAULT_FILTER else None
+    filter_ = _filter(configuration, index)
     inside = configuration is not None and not is_direct(task)
     is_current = None if workflow is None else workflow.configuration_version == task.workflow_version
     return RouteView(
@@ -36,6 +35,13 @@ def route_of(board: Board, task: Task) -> RouteView:
         target_index=task.target_index if inside else None,
         target_count=len(configuration.targets(index)) if configuration is not None and inside else None,
     )
+
+
+def _filter(configuration: WorkflowConfiguration | None, index: int | None) -> Filter | None:
+    """Return the filter that was hit; a configuration goes with its workflow, assigned tasks or not."""
+    if configuration is None or index is None or index == DEFAULT_FILTER:
+        return None
+    return configuration.filters[index]
 
 
 def _kind(task: Task) -> RouteKind:

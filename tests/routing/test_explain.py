@@ -17,7 +17,7 @@ from engine.routing.explain_views import Reason, RouteKind, TaskExplanation
 from engine.routing.limits import RoutingLimits
 from engine.routing.matching import offerable
 from tests.model.worlds import CHANNELS, TARGET_WORKERS, configuration, task_attributes, worker_attributes
-from tests.routing.world import World
+from tests.routing.world import World, routing
 
 BUDGET_MS = 150
 """Some times what 15,000 workers take; the machine may be busy with other things."""
@@ -560,3 +560,18 @@ def test_an_explanation_takes_tens_of_milliseconds_with_15_000_workers() -> None
     assert len(explanation.reasons) == 5
     assert len(explanation.workers) == 1_000
     assert min(taken_ms) < BUDGET_MS, taken_ms
+
+
+@pytest.mark.parametrize("in_filter", [True, False])
+def test_an_assigned_task_whose_workflow_is_deleted_is_still_explained(world: World, in_filter: bool) -> None:
+    queue = world.queue()
+    workflow = world.workflow(targeting(queue) if in_filter else routing(default=queue))
+    world.worker("ann")
+    task = world.task()
+    world.accept(task)
+    world.do(c.DeleteWorkflow(workflow))
+    view = explain(world, task)
+    assert len(view.offers) == 1
+    route = view.route
+    assert route is not None
+    assert (route.workflow_name, route.filter_expression, route.target_index) == (None, None, None)
