@@ -36,6 +36,7 @@ _TRANSFER_ORDER = order_of(sid_key("tt.sid"))
 _WORKFLOWS_NAMED = query("workflow_sids_by_name")
 _QUEUES_NAMED = query("task_queue_sids_by_name")
 _NOBODY = ""
+_ALL_STATUSES = sorted(TaskStatus)
 
 
 @dataclass(slots=True, frozen=True)
@@ -86,13 +87,14 @@ class TaskReads(Reader):
         name.
         """
         order = _task_order(ordering)
-        wanted = sorted(set(statuses)) or None
-        listing = _TASKS_BY_STATUS if wanted and order.by_sid else _TASKS
         async with self._database.reading() as connection:
             workflow = await _named(connection, _WORKFLOWS_NAMED, workspace_sid, workflow_name, workflow_sid)
             queue = await _named(connection, _QUEUES_NAMED, workspace_sid, task_queue_name, task_queue_sid)
             if _NOBODY in {workflow, queue}:
                 return Page([], None, None)
+            listing, wanted = _TASKS, sorted(set(statuses)) or None
+            if order.by_sid and (wanted or workflow or queue):
+                listing, wanted = _TASKS_BY_STATUS, wanted or _ALL_STATUSES
             filters = _TaskFilters(
                 self._finished_after_ms(), priority, workflow, queue, routing_target, has_addons, wanted
             )

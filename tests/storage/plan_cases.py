@@ -62,6 +62,10 @@ TASK_LISTS: dict[str, tuple[dict[str, Any], Bounds]] = {
     "two statuses": ({"statuses": [TaskStatus.ASSIGNED, TaskStatus.PENDING]}, MERGED),
     "all statuses": ({"statuses": list(TaskStatus)}, MERGED),
     "queue": ({"task_queue_sid": sid("WQ", 70)}, MERGED),
+    "queue and status": (
+        {"task_queue_sid": sid("WQ", 70), "statuses": [TaskStatus.PENDING]},
+        PAGE_SIZED,
+    ),
     "queue by name": ({"task_queue_name": "q70"}, MERGED),
     "an unknown queue": ({"task_queue_sid": sid("WQ", 7)}, PAGE_SIZED),
     "workflow": ({"workflow_sid": sid("WW", 100)}, MERGED),
@@ -69,6 +73,7 @@ TASK_LISTS: dict[str, tuple[dict[str, Any], Bounds]] = {
     "priority": ({"priority": 3}, PAGE_SIZED),
     "an absent priority": ({"priority": 77}, PAGE_SIZED),
     "routing target": ({"routing_target": sid("WK", 9)}, PAGE_SIZED),
+    "add-ons": ({"has_addons": True}, PAGE_SIZED),
     "no add-ons": ({"has_addons": False}, PAGE_SIZED),
     "expression": (
         {"predicate": lambda view: view.priority == 0},
