@@ -120,15 +120,14 @@ class WorkerPostings:
         for path, scalars in self._posted.pop(sid, {}).items():
             by_value = self._postings[path]
             for scalar in scalars:
-                sids = by_value.get(scalar)
-                if sids is None:
-                    continue
-                sids.pop(sid, None)
+                sids = by_value[scalar]
+                del sids[sid]
                 if not sids:
                     del by_value[scalar]
 
     def _post(self, sid: str, path: AnchorPath, values: dict[str, Any]) -> None:
-        scalars = scalars_at(values, path)
+        # A list may name a value twice, or 1 and true, which are one key.
+        scalars = tuple(dict.fromkeys(scalars_at(values, path)))
         if not scalars:
             return
         self._posted.setdefault(sid, {})[path] = scalars

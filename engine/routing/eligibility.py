@@ -343,7 +343,7 @@ class Eligibility:
         """Evaluate afresh whether `worker` meets `demand`, capacity and activity aside."""
         if demand.queue_sid is not None and worker.sid not in self.members(demand.queue_sid):
             return False
-        if demand.named is not None and not demand.admits(worker):
+        if not demand.admits(worker):
             return False
         return demand.residual is None or demand.residual.evaluate(worker.environment)
 

@@ -37,6 +37,7 @@ def match(board: Board, now_ms: int, limit: int) -> bool:
 
 
 def _pass(board: Board, now_ms: int, limit: int) -> int:
+    """Make decisions in the heap's order. What changes a class pushes it anew; its older entries are void."""
     heap: _Heap = []
     decisions = 0
     dirty = board.eligibility.dirty
@@ -46,10 +47,7 @@ def _pass(board: Board, now_ms: int, limit: int) -> int:
             return decisions
         key, _, class_ = heapq.heappop(heap)
         head = class_.waiting.head()
-        if head is None or not class_.ready:
-            continue
-        if head[0] != key:
-            _push(heap, class_)
+        if head is None or head[0] != key or not class_.ready:
             continue
         task = board.state.tasks[head[1]]
         workers = choose_workers(board, class_, task, now_ms)

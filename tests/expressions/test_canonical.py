@@ -18,6 +18,7 @@ SAME = {
     "minus zero": ("a == -0.0", "a == 0"),
     "small decimals": ("a == 0.00000010", "a == 0.0000001"),
     "white space": ("a   ==\n1", "a==1"),
+    "what an array, which is no item, is looked for in": ("['a'] NOT IN x", "['b'] NOT IN x"),
     "side of a constant": ("1 < a", "a > 1"),
     "symbols": ("a >- 'x' AND b <- [1,2]", "a HAS 'x' AND b IN [1,2]"),
     "IN and HAS": ("'x' IN a", "a HAS 'x'"),

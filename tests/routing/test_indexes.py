@@ -106,7 +106,7 @@ def test_an_idle_line_is_its_workers_in_order() -> None:
         assert (len(line), sid in line) == (len(model), sid in model)
 
 
-VALUES: list[Any] = [1, 2, "x", True, 1.5, None, ["x", 1], [["x"]], {"x": 1}, []]
+VALUES: list[Any] = [1, 2, "x", True, 1.5, None, ["x", "x", True, 1], [["x"]], {"x": 1}, []]
 
 
 @pytest.mark.parametrize(
