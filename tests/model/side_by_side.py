@@ -19,7 +19,8 @@ from engine.routing.entities import TaskOrder
 from engine.routing.errors import NotFound, RoutingError
 from engine.routing.limits import RoutingLimits
 from engine.routing.rows import WorkspaceRows
-from tests.model.reference import OPEN, Reference, Refusal
+from tests.model.questions import OPEN
+from tests.model.reference import Reference, Refusal
 
 START_MS = 1_700_000_000_000
 FINISHED = ("completed", "canceled")
