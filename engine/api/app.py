@@ -4,11 +4,12 @@ from aiohttp import web
 
 from engine.api.auth import Authenticator
 from engine.api.call import Api
-from engine.api.health import add_probes
+from engine.api.docs import DOCUMENTATION, Documentation
+from engine.api.health import SERVICE
 from engine.api.limits import ApiLimits
 from engine.api.middleware import GATE, Gate, edge
 from engine.api.rate_limit import RateLimiter, RateLimits
-from engine.api.routes import add_routes
+from engine.api.routes import ACCOUNT_ROUTES, OPEN_ROUTES, ROUTES, add_routes
 from engine.clock import Clock, wall_clock_ms
 from engine.keyring import Keyring
 from engine.runtime.ports import VoiceGateway
@@ -61,7 +62,7 @@ def build_app(
         voice=voice,
     )
     app = web.Application(middlewares=[edge], client_max_size=given.request_bytes_max)
-    app[GATE], app[API] = Gate(), api
-    add_probes(app, service)
+    app[GATE], app[API], app[SERVICE] = Gate(), api, service
+    app[DOCUMENTATION] = Documentation((*ROUTES, *ACCOUNT_ROUTES), OPEN_ROUTES, api)
     add_routes(app, api)
     return app

@@ -4,27 +4,33 @@ import orjson
 from aiohttp import web
 
 from engine import metrics
+from engine.api.envelopes import Health
 from engine.api.middleware import GATE
+from engine.api.operations import operation
 from engine.runtime.service import RoutingService
 
+SERVICE = web.AppKey("service", RoutingService)
+"""Where the application keeps what is asked whether it is ready."""
 
-def add_probes(app: web.Application, service: RoutingService) -> None:
-    """Serve `/healthz`, `/readyz` and `/metrics`."""
 
-    async def healthz(_: web.Request) -> web.Response:
-        return _status(200, "ok")
+@operation("FetchHealth", answers=Health)
+async def healthz(_: web.Request) -> web.Response:
+    """Tell that the process lives."""
+    return _status(200, "ok")
 
-    async def readyz(request: web.Request) -> web.Response:
-        if request.app[GATE].closed:
-            return _status(503, "draining")
-        return _status(200, "ready") if await service.ready() else _status(503, "not ready")
 
-    async def metrics_text(_: web.Request) -> web.Response:
-        return web.Response(body=metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
+@operation("FetchReadiness", answers=Health, refusals=(503,))
+async def readyz(request: web.Request) -> web.Response:
+    """Tell whether requests are served: 503 while the daemon starts, drains or has no database."""
+    if request.app[GATE].closed:
+        return _status(503, "draining")
+    return _status(200, "ready") if await request.app[SERVICE].ready() else _status(503, "not ready")
 
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", metrics_text)
+
+@operation("FetchMetrics", media="text/plain")
+async def metrics_text(_: web.Request) -> web.Response:
+    """Tell the metrics in the text format of Prometheus."""
+    return web.Response(body=metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
 
 def _status(code: int, text: str) -> web.Response:

@@ -35,7 +35,7 @@ _NEW = Fields(name=optional("FriendlyName", _name, "What it is for.", ""))
 _CHANGED = Fields(name=exact("FriendlyName", _name, "What it is for."))
 
 
-@operation("ListKey", answers=ApiKey, lists="keys", envelope=ApiKeyPage)
+@operation("ListKey", answers=ApiKey, lists="keys", envelope=ApiKeyPage, meta=False)
 async def list_keys(call: Call) -> web.Response:
     """List the account's keys."""
     account_sid = _own_account(call)

@@ -111,15 +111,16 @@ class Operation:
     """What a route does.
 
     `id` names it for client generators (the contract's operationId where there is one). `answers` is the
-    TypedDict of the document, or of the items of the list under the key `lists`; None for an empty answer.
-    `tagged` answers have an ETag, `conditional` ones compare If-Match, `once` ones honour Idempotency-Key,
-    `warned` ones may carry the linter's warnings. `body` is None when no body is read; `bodies` describes one
-    that is no form, by content type. `envelope` is the TypedDict around the items of a list that has another
-    one than the usual.
+    TypedDict of the document, or of the items of the list under the key `lists`; None for an empty answer or
+    one of another content type, `media`. `envelope` is the TypedDict of what stands beside the items of a
+    list, next to its `meta` where there is one. `body` is None when no body is read; `bodies` describes one
+    that is no form, by content type. `tagged` answers have an ETag, `conditional` ones compare If-Match,
+    `once` ones honour Idempotency-Key, `warned` ones may carry the linter's warnings. `refusals` are the
+    statuses that others do not have.
     """
 
     id: str
-    endpoint: Callable[[Any], Awaitable[web.Response]]
+    endpoint: Callable[[Any], Awaitable[web.StreamResponse]]
     status: int
     answers: Any = None
     lists: str = ""
@@ -132,6 +133,8 @@ class Operation:
     warned: bool = False
     refusals: tuple[int, ...] = ()
     envelope: Any = None
+    meta: bool = True
+    media: str = ""
 
     @property
     def about(self) -> str:
@@ -141,6 +144,15 @@ class Operation:
 
 def operation(
     operation_id: str, status: int = 200, **described: Any
-) -> Callable[[Callable[[Any], Awaitable[web.Response]]], Operation]:
+) -> Callable[[Callable[[Any], Awaitable[web.StreamResponse]]], Operation]:
     """Make an Operation of a handler; `described` are its other fields."""
     return lambda endpoint: Operation(operation_id, endpoint, status, **described)
+
+
+@dataclass(slots=True, frozen=True)
+class Route:
+    """What is done where; a placeholder of two capitals stands for a SID with that prefix."""
+
+    method: str
+    path: str
+    operation: Operation

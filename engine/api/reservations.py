@@ -50,7 +50,7 @@ async def fetch_task_reservation(call: Call) -> web.Response:
     tagged=True,
     conditional=True,
     once=True,
-    refusals=(410,),
+    refusals=(409, 410, 502, 504),
 )
 async def update_task_reservation(call: Call) -> web.Response:
     """Accept, reject, wrap up or complete a task's reservation, or instruct about it, if If-Match holds."""
@@ -104,7 +104,7 @@ async def fetch_worker_reservation(call: Call) -> web.Response:
     tagged=True,
     conditional=True,
     once=True,
-    refusals=(410,),
+    refusals=(409, 410, 502, 504),
 )
 async def update_worker_reservation(call: Call) -> web.Response:
     """Accept, reject, wrap up or complete a worker's reservation, or instruct about it, if If-Match holds."""

@@ -6,15 +6,16 @@ are tried in this order.
 """
 
 import re
-from dataclasses import dataclass
 
 from aiohttp import web
 
 from engine.api import (
     activities,
     bulk,
+    docs,
     events,
     explain,
+    health,
     keys,
     reservations,
     statistics,
@@ -27,21 +28,13 @@ from engine.api import (
     workspaces,
 )
 from engine.api.call import Api, guarded
-from engine.api.operations import Operation
+from engine.api.middleware import PROBES
+from engine.api.operations import Route
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _ALL = "/v1/Workspaces"
 _ONE = f"{_ALL}/{{WS}}"
 _KEYS = "/2010-04-01/Accounts/{AC}/Keys"
-
-
-@dataclass(slots=True, frozen=True)
-class Route:
-    """What is done where; `operation` says with which parameters and which answer."""
-
-    method: str
-    path: str
-    operation: Operation
 
 
 ROUTES = (
@@ -125,8 +118,21 @@ ACCOUNT_ROUTES = tuple(
 """What clients reach at the account API: paths end with .json or not."""
 
 
+OPEN_ROUTES = (
+    Route("GET", "/healthz", health.healthz),
+    Route("GET", "/readyz", health.readyz),
+    Route("GET", "/metrics", health.metrics_text),
+    Route("GET", "/openapi.json", docs.openapi_document),
+    Route("GET", "/docs", docs.page),
+    Route("GET", "/docs/{asset}", docs.asset),
+)
+"""What needs no credentials."""
+
+
 def add_routes(app: web.Application, api: Api) -> None:
-    """Serve every route of the tables to the account that owns what the path names."""
+    """Serve every route of the tables: to anybody, or to the account that owns what the path names."""
+    for route in OPEN_ROUTES:
+        app.router.add_get(route.path, route.operation.endpoint, allow_head=route.path in PROBES)
     for route in (*ROUTES, *ACCOUNT_ROUTES):
         pattern = _PLACEHOLDER.sub(_patterned, route.path)
         app.router.add_route(route.method, pattern, guarded(api, route.path, route.operation))
