@@ -170,7 +170,7 @@ def instant_ms(name: str, value: str) -> int:
     try:
         moment = datetime.fromisoformat(value)
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return (aware - _EPOCH) // _MILLISECOND
+        return (aware.astimezone(UTC) - _EPOCH) // _MILLISECOND
     except (ValueError, OverflowError):
         raise bad_request(f"{name} must be a date such as 2026-01-31T12:00:00Z") from None
 

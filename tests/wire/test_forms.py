@@ -25,6 +25,11 @@ def test_a_repeated_key_is_a_list_and_its_last_value_counts_alone():
     assert form.value("B", fields.text, None) == "x y z"
 
 
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-00:01", "0001-01-01T00:00:00+00:01"])
+def test_an_instant_outside_the_calendar_of_utc_is_refused(text):
+    refusal(fields.instant_ms, "StartDate", text)
+
+
 def test_text_beyond_ascii_may_be_escaped_or_plain():
     assert parse_urlencoded("Name=Zoë".encode(), 10).all("Name") == ["Zoë"]
     assert parse_urlencoded(b"Name=Zo%C3%AB", 10).all("Name") == ["Zoë"]

@@ -48,6 +48,8 @@ def sids(http, base):
         "WorkspaceSid": base.rsplit("/", 1)[1],
         "WorkerSid": worker,
         "TaskSid": task,
+        "TaskQueueSid": http.get(f"{base}/TaskQueues").json()["task_queues"][0]["sid"],
+        "WorkflowSid": http.get(f"{base}/Workflows").json()["workflows"][0]["sid"],
         "Workspaces": base.rsplit("/", 1)[1],
         "Activities": activities[0]["sid"],
         "Events": http.get(f"{base}/Events").json()["events"][0]["sid"],

@@ -5,6 +5,7 @@
 
 import re
 
+from tests.wire.golden import assert_golden
 from tests.wire.support import FACTS, eventually
 
 MODELS = FACTS["models"]
@@ -42,6 +43,7 @@ class Contract:
     def __init__(self, http):
         self.http = http
         self.called = set()
+        self.documents = {}
 
     def call(self, operation_id, *sids, data=None, query=None):
         operation = OPERATIONS[operation_id]
@@ -73,10 +75,14 @@ class Contract:
         return body[operation["list_key"]]
 
     def _resource(self, model, body):
-        assert list(body) == MODELS[model]
+        if "statistics" in model:
+            assert sorted(body) == sorted(MODELS[model])
+        else:
+            assert list(body) == list(MODELS[model])
+        self.documents.setdefault(model, body)
         assert set(body.get("links", {})) == LINKS.get(model, set())
         for name, value in body.items():
-            if (name.startswith("date_") or name.endswith(("_date", "_time"))) and value is not None:
+            if MODELS[model][name] == "date-time?" and value is not None:
                 assert DATE.fullmatch(value), (model, name, value)
 
 
@@ -144,6 +150,17 @@ def test_every_operation_answers_as_the_contract_says(http):
     changed = call("UpdateTask", ws, task, data={"AssignmentStatus": "completed", "Reason": "done"})
     assert (changed["assignment_status"], changed["reason"]) == ("completed", "done")
 
+    for name in ("", "RealTime", "Cumulative"):
+        call(f"FetchWorkspace{name}Statistics", ws)
+        call(f"FetchTaskQueue{name}Statistics", ws, queue)
+        call(f"FetchWorkflow{name}Statistics", ws, workflow)
+    call("FetchWorkerStatistics", ws)
+    call("FetchWorkersRealTimeStatistics", ws)
+    call("FetchWorkersCumulativeStatistics", ws)
+    call("FetchWorkerInstanceStatistics", ws, worker)
+    assert len(call("ListTaskQueuesStatistics", ws, query={"FriendlyName": "Sales"})) == 1
+    call("CreateTaskQueueBulkRealTimeStatistics", ws, data={"QueueSids": queue})
+
     event = call("ListEvent", ws, query={"EventType": "reservation.accepted"})[0]
     assert call("FetchEvent", ws, event["sid"]) == event
     assert event["resource_sid"] == reservation
@@ -156,6 +173,7 @@ def test_every_operation_answers_as_the_contract_says(http):
     call("DeleteTaskQueue", ws, queue)
     call("DeleteWorkspace", ws)
     assert contract.called == set(OPERATIONS)
+    assert_golden(contract.documents)
 
 
 def test_a_deleted_workspace_takes_everything_with_it(http):
