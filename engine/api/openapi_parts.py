@@ -73,6 +73,7 @@ IDEMPOTENCY_KEY = {
 
 _PATHS = {
     "AC": ("AccountSid", "The account"),
+    "ED": ("DeliverySid", "The delivery"),
     "EV": ("EventSid", "The event"),
     "SK": ("KeySid", "The API key"),
     "WA": ("ActivitySid", "The activity"),
@@ -89,6 +90,7 @@ _PATHS = {
 DESCRIPTIONS = {
     200: "Done.",
     201: "Created.",
+    202: "Under way.",
     204: "Gone.",
     304: "What the client has is up to date.",
     400: "The request is malformed, or a value is not acceptable.",

@@ -1,13 +1,24 @@
 """What the OpenAPI document says, in the words of `contract_facts.json`."""
 
 import re
+from inspect import Parameter, signature
 from typing import Any
+
+from aiohttp import web
+
+from engine.api.app import build_app
 
 Described = dict[str, Any]
 
 _FORM = "application/x-www-form-urlencoded"
 _SID = re.compile(r"\^(?:\$\|\^)?\(?([A-Z|]+|\[A-Z\]\{2\})\)?\[0-9a-fA-F\]\{32\}\$")
 _TOLD_FORMATS = {"date-time", "uri", "int64"}
+
+
+def bare_app() -> web.Application:
+    """The application with nothing behind its routes."""
+    parameters = signature(build_app).parameters.items()
+    return build_app(**{name: None for name, given in parameters if given.default is Parameter.empty})
 
 
 def resolved(document: Described, schema: Described) -> Described:

@@ -5,8 +5,8 @@ import re
 import pytest
 import requests
 
-from engine.api.app import build_app
 from engine.api.openapi_parts import path_name
+from tests.wire.described import bare_app
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def document(daemon):
 
 def served():
     """Method and path of every route of the application."""
-    app = build_app(service=None, reads=None, keyring=None)
+    app = bare_app()
     return {
         (route.method, re.sub(r"\{(\w+)\}", lambda found: f"{{{path_name(found[1])}}}", plain(route)))
         for route in app.router.routes()
