@@ -8,20 +8,17 @@ again, every callback sent, every promise kept.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import count
 from random import Random
-from typing import Any
 
-from engine.errors import PointsmanError
 from engine.routing import commands as c
 from engine.routing import invariants
 from engine.routing.commands import Command
 from engine.routing.core import WorkspaceCore
 from engine.routing.effects import AssignmentCallback, Changes
-from engine.routing.entities import TaskOrder, Workspace
-from engine.routing.errors import RoutingError
+from engine.routing.entities import Workspace
 from engine.sids import SidFactory
+from tests.simulation.clients import Clients
 from tests.simulation.cluster import Cluster, draw_limits, draw_routing_limits
 from tests.simulation.faults import Weather
 from tests.simulation.image import differences, image
@@ -31,27 +28,18 @@ from tests.simulation.memory_store import MemoryStore
 from tests.simulation.node import Node
 from tests.simulation.replay import Finding
 from tests.simulation.traffic import Traffic
-from tests.simulation.virtual_time import Killed, VirtualTimeLoop
+from tests.simulation.virtual_time import VirtualTimeLoop
 from tests.simulation.watched import watched_cores
 from tests.simulation.webhooks import Webhooks
 
 START_MS = 1_700_000_000_000
 DAY_S = 86_400.0
-ACCOUNT = f"AC{1:032x}"
 PAUSES_S = (1, 10, 60, 300, 1_800, 7_200)
 GAPS_S = (0.0, 0.0, 0.0, 0.001, 0.1, 1.0, 5.0)
 BURSTS = (1, 3, 10, 40)
 CLOCK_STEPS_MS = (1, 500, 10_000, 3_600_000, -500, -3_000, -600_000)
 TROUBLE_S = (1.0, 8.0, 30.0, 120.0)
 TROUBLES = ("crash", "restart", "outage", "partition", "clock", "theft", "workspace")
-CREATIONS = (
-    c.CreateActivity,
-    c.CreateTask,
-    c.CreateTaskChannel,
-    c.CreateTaskQueue,
-    c.CreateWorker,
-    c.CreateWorkflow,
-)
 SENDING_MS = 10_000
 """How long a callback may take from its commit, or from the loading of its workspace, to its receiver."""
 _BY_THE_MINUTE = ("class ", "waits where", "deadline TIME_OF_DAY")
@@ -113,6 +101,7 @@ class Simulation:
             new_sid=self._mint,
             now_ms=self.now_ms,
         )
+        self._clients = Clients(self._random, self.cluster, self._ledger, self.journal, self._mint)
         self._workspaces: list[str] = []
         self._opened_at_s: dict[str, float] = {}
 
@@ -126,9 +115,12 @@ class Simulation:
             note=self._weather.note,
             posted=self._posted,
             asked=self._ledger.asked,
-            rest=self._ask_later,
+            rest=self._rest,
             activity=self._traffic.activity,
         )
+
+    def _rest(self, workspace_sid: str, command: Command, delay_s: float) -> None:
+        self._clients.ask_later(workspace_sid, command, delay_s)
 
     # Watching
 
@@ -188,71 +180,13 @@ class Simulation:
     def _open_workspaces(self) -> list[str]:
         return [sid for sid in self._workspaces if not self._ledger.replays[sid].deleted]
 
-    # Clients
-
-    def _ask(self, workspace_sid: str, command: Command) -> None:
-        """Send a command to some node, as a client of its own."""
-        self.journal.report.commands += 1
-        self._ledger.asked(command)
-        self.cluster.begin(self._client(workspace_sid, command))
-
-    def _ask_later(self, workspace_sid: str, command: Command, delay_s: float) -> None:
-        self._ledger.asked(command)
-        asyncio.get_running_loop().call_later(delay_s, self._ask, workspace_sid, command)
-
-    async def _client(self, workspace_sid: str, command: Command) -> None:
-        """One client's request, repeated elsewhere or later when its outcome is unknown."""
-        for _ in range(3):
-            outcome = await self._request(workspace_sid, command)
-            if outcome != "unknown":
-                return
-            await asyncio.sleep(self._random.random() * 2)
-            if isinstance(command, CREATIONS):
-                # The API mints the SID: a repeated creation is another one.
-                command = replace(command, sid=self._mint(command.sid[:2]))
-            elif self._random.random() < 0.5:
-                return
-
-    async def _request(self, workspace_sid: str, command: Command) -> str:
-        if not self.cluster.nodes:
-            return "unknown"
-        node = self._random.choice(self.cluster.nodes)
-        serving = self.cluster.serving(workspace_sid)
-        if serving and self._random.random() < 0.8:
-            node = serving[0]
-        if isinstance(command, c.AssignmentInstructed | c.AssignmentCallbackFailed):
-            work = node.service.submit_internal(workspace_sid, command)
-        else:
-            work = node.service.submit(ACCOUNT, workspace_sid, command)
-        outcome, told = await _outcome(node, work)
-        self.journal.report.answers[outcome] += 1
-        self.journal.step(f"{command} → {outcome}: {told}")
-        if outcome == "done":
-            self.journal.watch(lambda: self._ledger.acknowledged(workspace_sid, command, told))
-        return outcome
-
-    async def _create_workspace(self) -> None:
-        """Create a workspace, as often as it takes, and furnish it."""
-        options: dict[str, Any] = {
-            "friendly_name": f"workspace {len(self._workspaces)}",
-            "multi_task_enabled": self._random.random() < 0.75,
-            "prioritize_queue_order": self._random.choice(list(TaskOrder)),
-            "template": self._random.choice(("NONE", "FIFO")),
-        }
-        outcome, view = "unknown", None
-        while outcome != "done":
-            if self.cluster.nodes:
-                node = self._random.choice(self.cluster.nodes)
-                outcome, view = await _outcome(node, node.service.create_workspace(ACCOUNT, **options))
-                self.journal.step(f"create workspace → {outcome}: {view}")
-            await asyncio.sleep(0.0 if outcome == "done" else 1.0)
-        assert view is not None
-        self._workspaces.append(view.sid)
-        self._opened_at_s.setdefault(view.sid, _now_s())
-        for command in self._traffic.furnish(view.sid):
-            self.journal.report.commands += 1
-            self._ledger.asked(command)
-            await self._client(view.sid, command)
+    async def _open_workspace(self) -> None:
+        """Create a workspace and furnish it."""
+        sid = await self._clients.create_workspace(f"workspace {len(self._workspaces)}")
+        self._workspaces.append(sid)
+        self._opened_at_s.setdefault(sid, _now_s())
+        for command in self._traffic.furnish(sid):
+            await self._clients.carry_out(sid, command)
 
     # The run
 
@@ -262,7 +196,7 @@ class Simulation:
         for number in range(self._random.choice((1, 1, 2))):
             await self.cluster.start_node(f"node-{number}")
         for _ in range(self._random.choice((1, 3, 4))):
-            await self._create_workspace()
+            await self._open_workspace()
         whole, rest = divmod(days, 1.0)
         for length in [1.0] * int(whole) + ([rest] if rest else []):
             await self._day(_now_s() + length * DAY_S)
@@ -284,7 +218,7 @@ class Simulation:
         gap_s = self._random.choice(GAPS_S)
         for _ in range(self._random.choice(BURSTS)):
             workspace_sid = self._random.choice(self._open_workspaces())
-            self._ask(workspace_sid, self._traffic.draw(workspace_sid))
+            self._clients.ask(workspace_sid, self._traffic.draw(workspace_sid))
             if gap_s or self._random.random() < 0.2:
                 await asyncio.sleep(gap_s)
                 self._look()
@@ -314,8 +248,8 @@ class Simulation:
             await self.cluster.usurp(random.choice(self._open_workspaces()))
         elif random.random() < 0.2:
             deleted = random.choice(self._open_workspaces())
-            await self._create_workspace()
-            self._ask(deleted, c.DeleteWorkspace())
+            await self._open_workspace()
+            self._clients.ask(deleted, c.DeleteWorkspace())
 
     async def _repair(self) -> None:
         """Stop all trouble and look whether everything comes right by itself."""
@@ -341,18 +275,6 @@ class Simulation:
             sid = callback.reservation_sid
             if callback.date_created_ms < recent_ms and sid not in self.journal.lost_outcomes:
                 raise Finding(f"the outcome of the callback of {sid} was never taken in")
-
-
-async def _outcome(node: Node, work: Any) -> tuple[str, Any]:
-    """Return what became of a request, and its answer or the reason."""
-    try:
-        return "done", await node.call(work)
-    except RoutingError as refusal:
-        return "refused", f"{type(refusal).__name__} {refusal.code} {refusal.message}"
-    except Killed:
-        return "unknown", "the connection broke"
-    except PointsmanError as error:
-        return "unknown", f"{type(error).__name__} {error}"
 
 
 def _sid_factory(seed: int) -> SidFactory:
