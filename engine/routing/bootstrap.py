@@ -16,7 +16,6 @@ from engine.routing.on_configuration import (
     create_task_queue,
     create_workflow,
 )
-from engine.routing.records import workspace_data
 from engine.routing.state import WorkspaceState
 
 _ACTIVITIES = (("Offline", False), ("Available", True), ("Unavailable", False))
@@ -35,7 +34,7 @@ def new_board(
     board = Board(state, Eligibility(state, limits))
     state.put_workspace()
     description = f"Workspace {workspace.friendly_name} created"
-    state.record("workspace.created", workspace.sid, description, workspace_data(state), now_ms)
+    state.record("workspace.created", workspace.sid, description, {}, now_ms)
     for name, available in _ACTIVITIES:
         activity = Activity(new_sid("WA"), name, available, now_ms, now_ms)
         add_activity(state, activity, now_ms)

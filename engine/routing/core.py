@@ -33,7 +33,6 @@ from engine.routing.explain_views import TaskExplanation
 from engine.routing.lifecycle import evict_finished
 from engine.routing.limits import RoutingLimits
 from engine.routing.loading import load_board
-from engine.routing.records import workspace_data
 from engine.routing.rows import WorkspaceRows
 from engine.routing.viewing import workspace_view
 from engine.routing.views import WorkspaceView
@@ -222,7 +221,7 @@ class WorkspaceCore:
     def _delete(self, now_ms: int) -> None:
         state = self.board.state
         description = f"Workspace {state.workspace.friendly_name} deleted"
-        state.record("workspace.deleted", state.workspace.sid, description, workspace_data(state), now_ms)
+        state.record("workspace.deleted", state.workspace.sid, description, {}, now_ms)
         state.remove(Kind.WORKSPACE, state.workspace.sid)
         self.deleted = True
 

@@ -18,7 +18,6 @@ from engine.routing.records import (
     task_channel_data,
     task_queue_data,
     workflow_data,
-    workspace_data,
 )
 from engine.routing.state import WorkspaceState
 from engine.routing.viewing import (
@@ -52,7 +51,7 @@ def update_workspace(board: Board, command: c.UpdateWorkspace, now_ms: int) -> W
         workspace.date_updated_ms = now_ms
         state.put_workspace()
         description = f"Workspace {workspace.friendly_name} updated"
-        state.record("workspace.updated", workspace.sid, description, workspace_data(state), now_ms)
+        state.record("workspace.updated", workspace.sid, description, {}, now_ms)
         board.eligibility.reorder()
         for worker in state.workers.values():
             board.eligibility.refresh_worker(worker)

@@ -1,6 +1,7 @@
 """The data of events: which fields an event of each kind carries (behaviour §9).
 
 Keys are the snake_case of the callback's fields; every value is text. A field without a value is left out.
+What every event tells (its workspace) is added when it is recorded.
 """
 
 from engine.routing.capacity import in_use
@@ -39,10 +40,9 @@ def task_data(state: WorkspaceState, task: Task, now_ms: int) -> Data:
         "task_channel_sid": task.task_channel_sid,
         "task_channel_unique_name": channel.unique_name if channel else "",
     }
-    if task.reason is not None and task.status is TaskStatus.CANCELED:
-        data["task_canceled_reason"] = task.reason
-    elif task.reason is not None:
-        data["task_completed_reason"] = task.reason
+    if task.reason is not None:
+        canceled = task.status is TaskStatus.CANCELED
+        data["task_canceled_reason" if canceled else "task_completed_reason"] = data["reason"] = task.reason
     if task.task_queue_entered_ms is not None:
         data["task_queue_entered_date"] = str(task.task_queue_entered_ms // 1000)
     if task.task_queue_sid is not None:
@@ -163,11 +163,6 @@ def task_queue_data(queue: TaskQueue) -> Data:
 def workflow_data(workflow: Workflow) -> Data:
     """Return the fields of a workflow event."""
     return {"workflow_sid": workflow.sid, "workflow_name": workflow.friendly_name}
-
-
-def workspace_data(state: WorkspaceState) -> Data:
-    """Return the fields of a workspace event."""
-    return {"workspace_sid": state.workspace.sid, "workspace_name": state.workspace.friendly_name}
 
 
 def record_task(state: WorkspaceState, event_type: str, task: Task, now_ms: int) -> None:

@@ -181,8 +181,13 @@ class WorkspaceState:
         data: dict[str, str],
         now_ms: int,
     ) -> None:
-        """Append an event to the workspace's log; the SIDs to filter by are taken from `data`."""
+        """Append an event to the workspace's log; the SIDs to filter by are taken from `data`.
+
+        `data` is kept, with the name and SID of the workspace added.
+        """
         workspace = self.workspace
+        data["workspace_sid"] = workspace.sid
+        data["workspace_name"] = workspace.friendly_name
         workspace.event_sequence += 1
         self.changes.workspace = workspace
         get = data.get
@@ -193,7 +198,7 @@ class WorkspaceState:
                 event_type=event_type,
                 event_date_ms=now_ms,
                 description=description,
-                resource_type=event_type.partition(".")[0],
+                resource_type="task" if resource_sid[:2] == "WT" else event_type.partition(".")[0],
                 resource_sid=resource_sid,
                 actor_type="workspace",
                 actor_sid=workspace.sid,

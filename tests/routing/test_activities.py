@@ -6,7 +6,7 @@ from engine.routing import commands as c
 from engine.routing.entities import TaskStatus as T
 from engine.routing.errors import NotFound, Refused
 from engine.routing.limits import RoutingLimits
-from tests.routing.world import World
+from tests.routing.world import WORKSPACE, World
 
 
 @pytest.fixture
@@ -31,6 +31,8 @@ def test_an_activity_is_unavailable_unless_it_says_otherwise_and_stays_what_it_i
     view = world.do(c.UpdateActivity(view.sid, friendly_name="Lunch"))
     assert (view.friendly_name, view.available) == ("Lunch", False)
     assert world.event("activity.updated").data == {
+        "workspace_sid": WORKSPACE,
+        "workspace_name": "test",
         "activity_sid": view.sid,
         "activity_name": "Lunch",
         "activity_available": "false",
