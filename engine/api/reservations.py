@@ -1,5 +1,8 @@
 """Reservations, as their task and as their worker has them (contract §5.5, §5.10)."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
 from aiohttp import web
 
 from engine.api import answers, fields
@@ -10,6 +13,7 @@ from engine.api.instructions import instruct
 from engine.api.operations import Fields, operation, optional
 from engine.api.paging import Paging
 from engine.api.problems import precondition_failed
+from engine.api.representations import Rendering
 from engine.api.reservation_body import OF_TASK, OF_WORKER, read_change
 from engine.routing.commands import PrepareInstruction, UpdateReservation
 from engine.routing.entities import ReservationStatus
@@ -24,13 +28,55 @@ _OF_TASK = _OF_WORKER | Fields(
 )
 
 
+@dataclass(slots=True, frozen=True)
+class _Side:
+    """A reservation as one of its two owners has it.
+
+    `owner` is the argument of commands that names the owner, `place` its placeholder in the path. A task's
+    reservations are supervised, a worker's are not.
+    """
+
+    owner: str
+    place: str
+    supervised: bool
+    rendering: Rendering
+    fetch: Callable[[Call], Awaitable[ReservationView | None]]
+
+    def address(self, call: Call) -> dict[str, str]:
+        """Return the owner that the path names, as an argument."""
+        return {self.owner: call.path(self.place)}
+
+    async def found(self, call: Call) -> ReservationView:
+        """Return the reservation that the path names. Raises 404."""
+        return call.found(await self.fetch(call))
+
+    def document(self, call: Call, view: ReservationView) -> web.Response:
+        """Answer one reservation."""
+        return answers.document(self.rendering(call.place(), view), version=view.version)
+
+
+_TASK = _Side(
+    "task_sid",
+    "WT",
+    supervised=True,
+    rendering=render.task_reservation,
+    fetch=lambda call: call.reads.task_reservation(call.workspace_sid, call.path("WT"), call.path("WR")),
+)
+_WORKER = _Side(
+    "worker_sid",
+    "WK",
+    supervised=False,
+    rendering=render.worker_reservation,
+    fetch=lambda call: call.reads.worker_reservation(call.workspace_sid, call.path("WK"), call.path("WR")),
+)
+
+
 @operation("ListTaskReservation", answers=TaskReservation, lists="reservations", query=_OF_TASK, tagged=True)
 async def list_task_reservations(call: Call) -> web.Response:
     """List a task's reservations."""
     query = call.query()
-    paging = Paging.read(query)
+    paging, asked = Paging.read(query), call.filters(query)
     request = paging.by_sid("WR")
-    asked = call.filters(query)
     call.found(await call.reads.task(call.workspace_sid, call.path("WT")))
     page = await call.reads.task_reservations(call.workspace_sid, call.path("WT"), request, **asked)
     return paging.answer(call, "reservations", page, render.task_reservation, tagged=True)
@@ -39,8 +85,7 @@ async def list_task_reservations(call: Call) -> web.Response:
 @operation("FetchTaskReservation", answers=TaskReservation, tagged=True)
 async def fetch_task_reservation(call: Call) -> web.Response:
     """Answer one of a task's reservations."""
-    view = await _of_task(call)
-    return answers.document(render.task_reservation(call.place(), view), version=view.version)
+    return _TASK.document(call, await _TASK.found(call))
 
 
 @operation(
@@ -50,30 +95,11 @@ async def fetch_task_reservation(call: Call) -> web.Response:
     tagged=True,
     conditional=True,
     once=True,
-    refusals=(409, 410, 502, 504),
+    refusals=(410,),
 )
 async def update_task_reservation(call: Call) -> web.Response:
     """Accept, reject, wrap up or complete a task's reservation, or instruct about it, if If-Match holds."""
-
-    def respond(view: ReservationView) -> web.Response:
-        return answers.document(render.task_reservation(call.place(), view), version=view.version)
-
-    change = read_change(await call.form(), supervised=True)
-    if change is None:
-        return respond(_unchanged(call, await _of_task(call)))
-    if isinstance(change, VoiceInstruction):
-        order = PrepareInstruction(
-            call.path("WR"), change, task_sid=call.path("WT"), if_match=call.if_match()
-        )
-        return await instruct(call, order, respond)
-    command = UpdateReservation(
-        sid=call.path("WR"),
-        status=change.status,
-        task_sid=call.path("WT"),
-        activity_sid=change.activity_sid,
-        if_match=call.if_match(),
-    )
-    return await call.answer(command, ReservationView, respond)
+    return await _update(call, _TASK)
 
 
 @operation(
@@ -82,9 +108,8 @@ async def update_task_reservation(call: Call) -> web.Response:
 async def list_worker_reservations(call: Call) -> web.Response:
     """List a worker's reservations."""
     query = call.query()
-    paging = Paging.read(query)
+    paging, asked = Paging.read(query), call.filters(query)
     request = paging.by_sid("WR")
-    asked = call.filters(query)
     call.found(await call.reads.worker(call.workspace_sid, call.path("WK")))
     page = await call.reads.worker_reservations(call.workspace_sid, call.path("WK"), request, **asked)
     return paging.answer(call, "reservations", page, render.worker_reservation, tagged=True)
@@ -93,8 +118,7 @@ async def list_worker_reservations(call: Call) -> web.Response:
 @operation("FetchWorkerReservation", answers=WorkerReservation, tagged=True)
 async def fetch_worker_reservation(call: Call) -> web.Response:
     """Answer one of a worker's reservations."""
-    view = await _of_worker(call)
-    return answers.document(render.worker_reservation(call.place(), view), version=view.version)
+    return _WORKER.document(call, await _WORKER.found(call))
 
 
 @operation(
@@ -104,40 +128,29 @@ async def fetch_worker_reservation(call: Call) -> web.Response:
     tagged=True,
     conditional=True,
     once=True,
-    refusals=(409, 410, 502, 504),
+    refusals=(410,),
 )
 async def update_worker_reservation(call: Call) -> web.Response:
     """Accept, reject, wrap up or complete a worker's reservation, or instruct about it, if If-Match holds."""
+    return await _update(call, _WORKER)
+
+
+async def _update(call: Call, side: _Side) -> web.Response:
+    change = read_change(await call.form(), supervised=side.supervised)
+    if change is None:
+        return side.document(call, _unchanged(call, await side.found(call)))
+    sid, if_match, owner = call.path("WR"), call.if_match(), side.address(call)
 
     def respond(view: ReservationView) -> web.Response:
-        return answers.document(render.worker_reservation(call.place(), view), version=view.version)
+        return side.document(call, view)
 
-    change = read_change(await call.form(), supervised=False)
-    if change is None:
-        return respond(_unchanged(call, await _of_worker(call)))
     if isinstance(change, VoiceInstruction):
-        order = PrepareInstruction(
-            call.path("WR"), change, worker_sid=call.path("WK"), if_match=call.if_match()
-        )
+        order = PrepareInstruction(sid, change, if_match=if_match, **owner)
         return await instruct(call, order, respond)
     command = UpdateReservation(
-        sid=call.path("WR"),
-        status=change.status,
-        worker_sid=call.path("WK"),
-        activity_sid=change.activity_sid,
-        if_match=call.if_match(),
+        sid, change.status, activity_sid=change.activity_sid, if_match=if_match, **owner
     )
     return await call.answer(command, ReservationView, respond)
-
-
-async def _of_task(call: Call) -> ReservationView:
-    view = await call.reads.task_reservation(call.workspace_sid, call.path("WT"), call.path("WR"))
-    return call.found(view)
-
-
-async def _of_worker(call: Call) -> ReservationView:
-    view = await call.reads.worker_reservation(call.workspace_sid, call.path("WK"), call.path("WR"))
-    return call.found(view)
 
 
 def _unchanged(call: Call, view: ReservationView) -> ReservationView:
