@@ -28,7 +28,7 @@ class Connection(web.RequestHandler):
         request: web.BaseRequest,
         status: int = 500,
         exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002
+        _message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what could not be read as a request, or what failed outside of the application.
 

@@ -13,14 +13,15 @@ that is recovered while its callback is still under way is not sent twice.
 import asyncio
 import json
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from engine import metrics
 from engine.callback_urls import origin_of
 from engine.callbacks.assignment_answer import Instruction, read_answer
 from engine.callbacks.assignment_outcome import OpenCallback, Outcomes, Submit
 from engine.callbacks.background import Background
-from engine.callbacks.client import CallbackClient
+from engine.callbacks.client import Answer
 from engine.callbacks.failures import CallbackFailure
 from engine.callbacks.limits import CallbackLimits
 from engine.callbacks.lines import Lines
@@ -36,6 +37,15 @@ from engine.routing.effects import AssignmentCallback
 
 _KIND = "assignment"
 _log = get_logger()
+
+
+class CallbackSender(Protocol):
+    """What sends them: `client.CallbackClient`."""
+
+    async def post(
+        self, url: str, fields: Mapping[str, str], account_sid: str, timeout_s: float, *, body_matters: bool
+    ) -> Answer:
+        """POST a signed form and read the answer. Raises CallbackFailure."""
 
 
 class AssignmentCallbacks:
@@ -59,7 +69,7 @@ class AssignmentCallbacks:
         random: Callable[[], float],
         voice: VoiceGateway | None = None,
     ) -> None:
-        self._client: CallbackClient | None = None
+        self._client: CallbackSender | None = None
         self._background = background
         self._limits = limits
         self._follows_voice = voice is not None
@@ -69,7 +79,7 @@ class AssignmentCallbacks:
         self._reporting = 0
         self._pending = metrics.CALLBACKS_PENDING.labels(_KIND)
 
-    def start(self, client: CallbackClient) -> None:
+    def start(self, client: CallbackSender) -> None:
         """Begin to send, with what was added before."""
         self._client = client
         self._pump()
@@ -137,7 +147,7 @@ class AssignmentCallbacks:
             entry.waiting = False
             self._background.run(self._carry_out(client, receiver, entry))
 
-    async def _carry_out(self, client: CallbackClient, receiver: str, entry: OpenCallback) -> None:
+    async def _carry_out(self, client: CallbackSender, receiver: str, entry: OpenCallback) -> None:
         handed_on = False
         try:
             command = await self._attempt(client, receiver, entry)
@@ -148,7 +158,7 @@ class AssignmentCallbacks:
             if not handed_on:
                 self._close(entry)
 
-    async def _attempt(self, client: CallbackClient, receiver: str, entry: OpenCallback) -> Command | None:
+    async def _attempt(self, client: CallbackSender, receiver: str, entry: OpenCallback) -> Command | None:
         """Make one attempt; returns its outcome, or None when the fallback's turn has come."""
         clock = asyncio.get_running_loop().time
         started_s = clock()
@@ -164,7 +174,7 @@ class AssignmentCallbacks:
             return self._failed(entry, result, duration_ms)
         return _delivered(entry, result, duration_ms)
 
-    async def _call(self, client: CallbackClient, entry: OpenCallback) -> Instruction | CallbackFailure:
+    async def _call(self, client: CallbackSender, entry: OpenCallback) -> Instruction | CallbackFailure:
         fields = entry.fields = _unpacked(entry.fields)
         timeout_s = self._limits.assignment_timeout_s
         try:

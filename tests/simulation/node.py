@@ -37,7 +37,7 @@ class _Dispatcher(CallbackDispatcher):
     """The real dispatcher on simulated receivers instead of an HTTP client."""
 
     def open(self, webhooks: Webhooks) -> None:
-        self._assignments.start(webhooks)  # type: ignore[arg-type]
+        self._assignments.start(webhooks)
 
 
 class Node:
