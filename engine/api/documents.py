@@ -21,13 +21,21 @@ from engine.api.kinds import (
     QueueSid,
     ReservationSid,
     TaskSid,
+    TransferSid,
     Url,
     WorkerChannelSid,
     WorkerSid,
     WorkflowSid,
     WorkspaceSid,
 )
-from engine.routing.entities import ReservationStatus, TaskOrder, TaskStatus
+from engine.routing.entities import (
+    ReservationStatus,
+    TaskOrder,
+    TaskStatus,
+    TransferMode,
+    TransferStatus,
+    TransferType,
+)
 
 
 class WorkspaceLinks(TypedDict):
@@ -149,6 +157,39 @@ class TaskReservation(TypedDict):
 
 class WorkerReservation(TaskReservation):
     """A reservation as its worker has it."""
+
+
+class TransferLinks(TypedDict):
+    """Links of a transfer."""
+
+    task: Url
+    initiating_reservation: Url
+    initiating_worker: Url
+    to: Url
+    workspace: Url
+
+
+class Transfer(TypedDict):
+    """An attempt to hand a task to another worker or to a queue."""
+
+    account_sid: AccountSid
+    date_created: Date
+    date_updated: Date
+    initiating_queue_sid: QueueSid | None
+    initiating_reservation_sid: ReservationSid
+    initiating_worker_sid: WorkerSid
+    initiating_workflow_sid: WorkflowSid | None
+    priority: Int64 | None
+    sid: TransferSid
+    task_sid: TaskSid
+    transfer_failed_reason: str | None
+    transfer_mode: TransferMode
+    transfer_status: TransferStatus
+    transfer_to: AnySid
+    transfer_type: TransferType
+    workspace_sid: WorkspaceSid
+    url: Url
+    links: TransferLinks
 
 
 class TaskChannel(TypedDict):

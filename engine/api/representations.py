@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, overload
 
 from engine.api import documents as doc
+from engine.routing.entities import TransferType
 from engine.routing.values import available_capacity_percentage
 from engine.routing.views import (
     ActivityView,
@@ -17,6 +18,7 @@ from engine.routing.views import (
     TaskChannelView,
     TaskQueueView,
     TaskView,
+    TransferView,
     WorkerChannelView,
     WorkerView,
     WorkflowView,
@@ -168,6 +170,39 @@ def _reservation(place: Place, view: ReservationView, parent_url: str) -> doc.Ta
         "links": {
             "task": f"{base}/Tasks/{view.task_sid}",
             "worker": f"{base}/Workers/{view.worker_sid}",
+            "workspace": base,
+        },
+    }
+
+
+def transfer(place: Place, view: TransferView) -> doc.Transfer:
+    """Render a transfer."""
+    base = place.workspace_url
+    task_url = f"{base}/Tasks/{view.task_sid}"
+    kind = "Workers" if view.type is TransferType.WORKER else "TaskQueues"
+    return {
+        "account_sid": place.account_sid,
+        "date_created": iso_date(view.date_created_ms),
+        "date_updated": iso_date(view.date_updated_ms),
+        "initiating_queue_sid": view.initiating_queue_sid,
+        "initiating_reservation_sid": view.initiating_reservation_sid,
+        "initiating_worker_sid": view.initiating_worker_sid,
+        "initiating_workflow_sid": view.initiating_workflow_sid,
+        "priority": view.priority,
+        "sid": view.sid,
+        "task_sid": view.task_sid,
+        "transfer_failed_reason": view.failed_reason,
+        "transfer_mode": view.mode,
+        "transfer_status": view.status,
+        "transfer_to": view.to_sid,
+        "transfer_type": view.type,
+        "workspace_sid": place.workspace_sid,
+        "url": f"{task_url}/Transfers/{view.sid}",
+        "links": {
+            "task": task_url,
+            "initiating_reservation": f"{task_url}/Reservations/{view.initiating_reservation_sid}",
+            "initiating_worker": f"{base}/Workers/{view.initiating_worker_sid}",
+            "to": f"{base}/{kind}/{view.to_sid}",
             "workspace": base,
         },
     }

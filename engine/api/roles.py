@@ -1,15 +1,15 @@
 """Roles of access tokens: what the holder of a TaskRouter grant may do in its workspace (clients §4.1).
 
 worker      its own worker, its channels and reservations; the tasks it has or had a reservation for (to
-            change one it must have one now); create tasks routed to itself; read activities, channels,
-            queues and workers
+            change one it must have one now), and to transfer those it has; create tasks routed to itself;
+            read activities, channels, queues and workers
 supervisor  read everything; change workers, their channels, tasks and reservations; create tasks
 admin       everything in the workspace, but not delete it
 
 Nothing outside the workspace of the grant is allowed to any of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -39,6 +39,8 @@ class Need(Enum):
     TASK_OFFERED = auto()
     TASK_HELD = auto()
     OWN_RESERVATION = auto()
+    FROM_OWN_RESERVATION = auto()
+    OWN_TRANSFER = auto()
     ROUTED_TO_SELF = auto()
 
 
@@ -65,6 +67,10 @@ _WORKER_MAY: Mapping[tuple[str, str], Need] = {
     ("GET", "/Tasks/{WT}/Reservations"): Need.TASK_OFFERED,
     ("GET", "/Tasks/{WT}/Reservations/{WR}"): Need.TASK_OFFERED,
     ("POST", "/Tasks/{WT}/Reservations/{WR}"): Need.OWN_RESERVATION,
+    ("GET", "/Tasks/{WT}/Transfers"): Need.TASK_OFFERED,
+    ("POST", "/Tasks/{WT}/Transfers"): Need.FROM_OWN_RESERVATION,
+    ("GET", "/Tasks/{WT}/Transfers/{TT}"): Need.TASK_OFFERED,
+    ("POST", "/Tasks/{WT}/Transfers/{TT}"): Need.OWN_TRANSFER,
 }
 
 _SUPERVISOR_MAY_POST = frozenset(
@@ -76,6 +82,8 @@ _SUPERVISOR_MAY_POST = frozenset(
         "/Tasks/Bulk",
         "/Tasks/{WT}",
         "/Tasks/{WT}/Reservations/{WR}",
+        "/Tasks/{WT}/Transfers",
+        "/Tasks/{WT}/Transfers/{TT}",
         "/TaskQueues/RealTimeStatistics",
     }
 )
@@ -121,21 +129,38 @@ class RoleGrant:
         return need is not None and await self._holds(need, asked, reads)
 
     async def _holds(self, need: Need, asked: Asked, reads: Reads) -> bool:
-        match need:
-            case Need.NOTHING:
-                return True
-            case Need.OWN_WORKER:
-                return asked.names["WK"] == self.worker_sid
-            case Need.ROUTED_TO_SELF:
-                return (await asked.form()).all("RoutingTarget")[-1:] == [self.worker_sid]
-            case Need.OWN_RESERVATION:
-                names = asked.names
-                view = await reads.task_reservation(self.workspace_sid, names["WT"], names["WR"])
-                return view is not None and view.worker_sid == self.worker_sid
-            case Need.TASK_OFFERED:
-                return bool(await self._offers(asked, reads, 1))
-            case Need.TASK_HELD:
-                return not _LIVE.isdisjoint(await self._offers(asked, reads, _OFFERS_MAX))
+        return need is Need.NOTHING or await _CHECKS[need](self, asked, reads)
+
+    async def _is_own_worker(self, asked: Asked, _reads: Reads) -> bool:
+        return asked.names["WK"] == self.worker_sid
+
+    async def _routes_to_itself(self, asked: Asked, _reads: Reads) -> bool:
+        return (await asked.form()).all("RoutingTarget")[-1:] == [self.worker_sid]
+
+    async def _was_offered_the_task(self, asked: Asked, reads: Reads) -> bool:
+        return bool(await self._offers(asked, reads, 1))
+
+    async def _has_the_task(self, asked: Asked, reads: Reads) -> bool:
+        return not _LIVE.isdisjoint(await self._offers(asked, reads, _OFFERS_MAX))
+
+    async def _is_own_reservation(self, asked: Asked, reads: Reads) -> bool:
+        return await self._has_reservation(asked, reads, asked.names["WR"])
+
+    async def _hands_on_its_own(self, asked: Asked, reads: Reads) -> bool:
+        """Tell whether a new transfer begins with a reservation of the worker, which has to be said."""
+        form = await asked.form()
+        named, workers = form.all("ReservationSid")[-1:], form.all("WorkerSid")[-1:]
+        if not named:
+            return workers == [self.worker_sid]
+        return workers in ([], [self.worker_sid]) and await self._has_reservation(asked, reads, named[0])
+
+    async def _is_own_transfer(self, asked: Asked, reads: Reads) -> bool:
+        view = await reads.transfer(self.workspace_sid, asked.names["WT"], asked.names["TT"])
+        return view is not None and view.initiating_worker_sid == self.worker_sid
+
+    async def _has_reservation(self, asked: Asked, reads: Reads, sid: str) -> bool:
+        view = await reads.task_reservation(self.workspace_sid, asked.names["WT"], sid)
+        return view is not None and view.worker_sid == self.worker_sid
 
     async def _offers(self, asked: Asked, reads: Reads, offers_max: int) -> list[ReservationStatus]:
         """Return the states of the reservations that the worker has or had for the task."""
@@ -143,3 +168,14 @@ class RoleGrant:
             self.workspace_sid, asked.names["WT"], PageRequest(offers_max), worker_sid=self.worker_sid
         )
         return [view.status for view in page.items]
+
+
+_CHECKS: Mapping[Need, Callable[[RoleGrant, Asked, Reads], Awaitable[bool]]] = {
+    Need.OWN_WORKER: RoleGrant._is_own_worker,
+    Need.TASK_OFFERED: RoleGrant._was_offered_the_task,
+    Need.TASK_HELD: RoleGrant._has_the_task,
+    Need.OWN_RESERVATION: RoleGrant._is_own_reservation,
+    Need.FROM_OWN_RESERVATION: RoleGrant._hands_on_its_own,
+    Need.OWN_TRANSFER: RoleGrant._is_own_transfer,
+    Need.ROUTED_TO_SELF: RoleGrant._routes_to_itself,
+}

@@ -87,7 +87,7 @@ def _initiating(board: Board, task: Task, command: CreateTransfer) -> Reservatio
         if named is None or command.worker_sid not in (None, named.worker_sid):
             raise NotFound("Reservation", command.reservation_sid)
         if named.status not in HELD:
-            raise not_transferable(task, f"reservation {named.sid} is {named.status}")
+            raise not_transferable(task.sid, f"reservation {named.sid} is {named.status}")
         return named
     if command.worker_sid is not None:
         board.state.worker(command.worker_sid)
@@ -97,9 +97,9 @@ def _initiating(board: Board, task: Task, command: CreateTransfer) -> Reservatio
         if reservation.status in HELD and command.worker_sid in (None, reservation.worker_sid)
     ]
     if not held and command.worker_sid is not None:
-        raise not_transferable(task, f"worker {command.worker_sid} does not hold it")
+        raise not_transferable(task.sid, f"worker {command.worker_sid} does not hold it")
     if not held:
-        raise not_transferable(task, f"its status is {task.status}")
+        raise not_transferable(task.sid, f"its status is {task.status}")
     if len(held) > 1:
         raise Refused(f"ReservationSid field is required: {len(held)} workers hold task {task.sid}")
     return held[0]
@@ -108,9 +108,9 @@ def _initiating(board: Board, task: Task, command: CreateTransfer) -> Reservatio
 def _check_task(task: Task) -> None:
     open_ = task.open_transfer
     if open_ is not None:
-        raise not_transferable(task, f"its transfer {open_.sid} to {open_.to_sid} is {open_.status}")
+        raise not_transferable(task.sid, f"its transfer {open_.sid} to {open_.to_sid} is {open_.status}")
     if task.status is not TaskStatus.ASSIGNED:
-        raise not_transferable(task, f"its status is {task.status}, not assigned")
+        raise not_transferable(task.sid, f"its status is {task.status}, not assigned")
 
 
 def _target_worker(board: Board, task: Task, to_sid: str) -> Worker | None:
@@ -121,12 +121,12 @@ def _target_worker(board: Board, task: Task, to_sid: str) -> Worker | None:
         return None
     worker = state.worker(to_sid)
     if any(reservation.worker_sid == worker.sid for reservation in task.reservations.values()):
-        raise not_transferable(task, f"worker {worker.sid} has it already")
+        raise not_transferable(task.sid, f"worker {worker.sid} has it already")
     activity = state.activities[worker.activity_sid]
     channel = worker.channels[task.task_channel_sid]
     obstacle = capacity.obstacle(worker, channel, activity, state.workspace.multi_task_enabled)
     if obstacle is not None:
-        raise not_transferable(task, f"worker {worker.sid} is not available: {obstacle.value}")
+        raise not_transferable(task.sid, f"worker {worker.sid} is not available: {obstacle.value}")
     return worker
 
 

@@ -136,9 +136,9 @@ def move_transfer(transfer: Transfer, status: TransferStatus, now_ms: int) -> No
     transfer.date_updated_ms = now_ms
 
 
-def not_transferable(task: Task, why: str) -> Refused:
+def not_transferable(task_sid: str, why: str) -> Refused:
     """Build the refusal of a transfer; `why` is a clause."""
-    return Refused(f"Cannot transfer task {task.sid} because {why}.")
+    return Refused(f"Cannot transfer task {task_sid} because {why}.")
 
 
 def ended_transfer_refusal(transfer: Transfer) -> Refused:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from engine.ownership import Lease
 from engine.routing.effects import AssignmentCallback, Changes, KeptAnswer
-from engine.routing.entities import Reservation, Task, Workspace
+from engine.routing.entities import Reservation, Task, Transfer, Workspace
 from engine.routing.rows import WorkspaceRows
 from engine.routing.voice import Verdict, VoiceOrder
 
@@ -30,6 +30,9 @@ class Store(Protocol):
 
     async def reservation(self, workspace_sid: str, sid: str) -> Reservation | None:
         """Read a reservation in any state."""
+
+    async def transfer(self, workspace_sid: str, sid: str) -> Transfer | None:
+        """Read a transfer in any state."""
 
     async def kept_answers(self, scope_sid: str, path: str, key: str, after_ms: int) -> list[KeptAnswer]:
         """Read the parts of the answer kept by an idempotency key after a moment, in their order."""

@@ -24,6 +24,7 @@ from engine.routing.errors import NotFound, VersionMismatch
 from engine.routing.limits import RoutingLimits
 from engine.routing.states import OPEN_RESERVATION, finished_reservation_refusal, instruction_refusal
 from engine.routing.views import WorkspaceView
+from engine.runtime.ended_transfers import OfTransfer, transfer_refusal
 from engine.runtime.lease import LeaseKeeper
 from engine.runtime.limits import RuntimeLimits
 from engine.runtime.loader import Loader
@@ -354,6 +355,11 @@ class RoutingService:
         try:
             if isinstance(command, _OfReservation):
                 raise await self._reservation_refusal(loop.workspace_sid, command, missing)
+            if isinstance(command, OfTransfer):
+                visible_after_ms = self._visible_after_ms()
+                raise await transfer_refusal(
+                    self._store, loop.workspace_sid, command, missing, visible_after_ms
+                )
             if isinstance(command, UpdateTask | DeleteTask) and missing.kind == "Task":
                 return await self._on_finished_task(loop, command, missing, once)
         except StoreUnavailable as error:

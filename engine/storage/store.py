@@ -3,7 +3,7 @@
 from engine.clock import Clock, wall_clock_ms
 from engine.ownership import Lease
 from engine.routing.effects import Changes, KeptAnswer
-from engine.routing.entities import Reservation, Task
+from engine.routing.entities import Reservation, Task, Transfer
 from engine.routing.rows import WorkspaceRows
 from engine.storage import rows
 from engine.storage.commit import check_epoch, write_changes
@@ -15,6 +15,7 @@ from engine.storage.queries import query
 
 _FINISHED_TASK = query("finished_task")
 _ANY_RESERVATION = query("any_reservation")
+_ANY_TRANSFER = query("any_transfer")
 _WORKSPACE_SIDS = query("workspace_sids")
 
 
@@ -66,6 +67,12 @@ class PostgresStore:
         async with self._database.reading() as connection:
             found = await connection.fetch(_ANY_RESERVATION, workspace_sid, sid)
         return next(iter(rows.RESERVATION.entities(found)), None)
+
+    async def transfer(self, workspace_sid: str, sid: str) -> Transfer | None:
+        """Read a transfer in any state, unless its task was deleted."""
+        async with self._database.reading() as connection:
+            found = await connection.fetch(_ANY_TRANSFER, workspace_sid, sid)
+        return next(iter(rows.TRANSFER.entities(found)), None)
 
     async def kept_answers(self, scope_sid: str, path: str, key: str, after_ms: int) -> list[KeptAnswer]:
         """Read the parts of the answer kept by an idempotency key after a moment, in their order."""

@@ -130,5 +130,14 @@ SELECT
 FROM reservations
 WHERE workspace_sid = $1 AND sid = $2 AND date_deleted_ms IS NULL
 
+-- name: any_transfer
+SELECT
+    tt.sid, tt.sequence, tt.task_sid, tt.initiating_reservation_sid, tt.initiating_worker_sid,
+    tt.initiating_queue_sid, tt.initiating_workflow_sid, tt.to_sid, tt.mode, tt.status, tt.date_created_ms,
+    tt.date_updated_ms, tt.failed_reason, tt.priority, tt.version
+FROM transfers AS tt
+JOIN tasks AS t ON t.workspace_sid = $1 AND t.sid = tt.task_sid AND t.date_deleted_ms IS NULL
+WHERE tt.workspace_sid = $1 AND tt.sid = $2
+
 -- name: workspace_sids
 SELECT workspace_sid FROM workspaces WHERE date_deleted_ms IS NULL ORDER BY workspace_sid

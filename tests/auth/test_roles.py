@@ -107,6 +107,32 @@ def test_another_worker_of_the_workspace_sees_nothing_of_the_reservation(world):
         assert world.status(token, method, path, ReservationStatus="rejected") == 403, (method, path)
 
 
+def test_a_worker_transfers_from_its_own_reservation_only(world):
+    token, other = world.token("worker", world.mine.sid), world.token("worker", world.other.sid)
+    wr, transfers = world.reservation.sid, f"/Tasks/{world.task.sid}/Transfers"
+    mine, theirs, to = world.mine.sid, world.other.sid, world.queue.sid
+    accepted = f"/Tasks/{world.task.sid}/Reservations/{wr}"
+    assert world.status(token, "POST", accepted, ReservationStatus="accepted") == 200
+    assert world.status(token, "POST", transfers, To=to) == 403
+    assert world.status(token, "POST", transfers, To=to, WorkerSid=theirs) == 403
+    assert world.status(token, "POST", transfers, To=to, ReservationSid=wr, WorkerSid=theirs) == 403
+    assert world.status(other, "POST", transfers, To=to, ReservationSid=wr) == 403
+    assert world.status(token, "POST", transfers, To=to, ReservationSid=wr) == 201
+    made = send(world.daemon, "GET", world.base + transfers, token).json()["transfers"][0]["sid"]
+    for method, path in (("GET", transfers), ("GET", f"{transfers}/{made}"), ("POST", f"{transfers}/{made}")):
+        assert world.status(other, method, path, TransferStatus="canceled") == 403, (method, path)
+    assert world.status(token, "GET", f"{transfers}/{made}") == 200
+    assert world.status(token, "POST", f"{transfers}/{made}", TransferStatus="canceled") == 200
+    assert world.status(token, "POST", transfers, To=to, WorkerSid=mine) == 201
+
+
+def test_a_supervisor_hands_on_anybody_s_tasks(world):
+    worker, token = world.token("worker", world.mine.sid), world.token("supervisor", world.other.sid)
+    accepted = f"/Tasks/{world.task.sid}/Reservations/{world.reservation.sid}"
+    assert world.status(worker, "POST", accepted, ReservationStatus="accepted") == 200
+    assert world.status(token, "POST", f"/Tasks/{world.task.sid}/Transfers", To=world.queue.sid) == 201
+
+
 def test_a_supervisor_reads_everything_and_changes_work(world):
     token, me, wt = world.token("supervisor", world.mine.sid), f"/Workers/{world.mine.sid}", world.task.sid
     for path in ("", "/Workers", "/Tasks", f"/Tasks/{world.lost.sid}", f"/Tasks/{wt}/Explain", "/Events",

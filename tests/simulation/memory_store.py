@@ -20,7 +20,14 @@ import asyncpg
 from engine.errors import Fenced
 from engine.ownership import Lease
 from engine.routing.effects import AssignmentCallback, Changes, Event, Kind
-from engine.routing.entities import Reservation, ReservationStatus, Task, TaskStatus, Workspace
+from engine.routing.entities import (
+    Reservation,
+    ReservationStatus,
+    Task,
+    TaskStatus,
+    Transfer,
+    Workspace,
+)
 from engine.routing.rows import WorkspaceRows
 from engine.routing.states import OPEN_RESERVATION
 from engine.storage import rows
@@ -136,6 +143,14 @@ class MemoryStore:
         if here is None or row is None:
             return None
         found = _entity(rows.RESERVATION, row)
+        return None if found.task_sid in here.deleted_tasks else found
+
+    async def transfer(self, workspace_sid: str, sid: str) -> Transfer | None:
+        here = self.workspaces.get(workspace_sid)
+        row = here.tables[Kind.TRANSFER].get(sid) if here else None
+        if here is None or row is None:
+            return None
+        found: Transfer = _entity(rows.TRANSFER, row)
         return None if found.task_sid in here.deleted_tasks else found
 
     async def workspace_sids(self) -> list[str]:

@@ -213,6 +213,8 @@ def fetches(reads: Reads, store: PostgresStore, now_ms: int) -> dict[str, Callab
         "key": lambda: reads.api_key(ACCOUNT, sid("SK", 500)),
         "finished task": lambda: store.finished_task(HERE, sid("WT", 3), 0),
         "any reservation": lambda: store.reservation(HERE, sid("WR", 3)),
+        "any transfer": lambda: store.transfer(HERE, sid("TT", 3)),
+        "transfer": lambda: reads.transfer(HERE, sid("WT", 77), sid("TT", 77)),
         "kept answer": lambda: store.kept_answers(HERE, "/v1/7", "70", 0),
     }
 

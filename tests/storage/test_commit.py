@@ -86,6 +86,7 @@ async def test_finished_tasks_and_ended_reservations_are_not_live(store: Postgre
     assert await store.finished_task(lease.workspace_sid, done.sid, NOW_MS) is None
     assert await store.finished_task(lease.workspace_sid, waiting.sid, 0) is None
     assert await store.reservation(lease.workspace_sid, rejected.sid) == rejected
+    assert await store.transfer(lease.workspace_sid, failed.sid) == failed
 
 
 async def test_a_later_batch_gives_a_transfer_its_outcome(store: PostgresStore) -> None:

@@ -107,6 +107,7 @@ def _names(http: Http) -> dict[str, str]:
         "WK": worker,
         "WT": task,
         "WR": reservation,
+        "TT": f"TT{1:032x}",  # only an accepted task has one
         "WQ": http.get(f"{base}/TaskQueues").json()["task_queues"][0]["sid"],
         "WW": http.get(f"{base}/Workflows").json()["workflows"][0]["sid"],
         "EV": http.get(f"{base}/Events").json()["events"][0]["sid"],
