@@ -20,7 +20,9 @@ from engine.routing.values import parse_attributes
 from engine.routing.viewing import reservation_view
 from engine.routing.views import ReservationView, VoiceOrderView
 from engine.routing.voice import (
+    CALL,
     CONFERENCE,
+    DEQUEUE,
     REDIRECT,
     SUPERVISE,
     Verdict,
@@ -33,6 +35,7 @@ from engine.sids import is_sid
 
 R = ReservationStatus
 _TOO_LARGE = 20413
+_IN_TRANSFER = 40151
 
 
 def prepare_instruction(board: Board, command: PrepareInstruction, now_ms: int) -> VoiceOrderView:
@@ -50,6 +53,7 @@ def prepare_instruction(board: Board, command: PrepareInstruction, now_ms: int) 
     wanted = R.ACCEPTED if instruction.name == SUPERVISE else R.PENDING
     if reservation.status is not wanted:
         raise instruction_refusal(reservation, instruction.name)
+    _check_transfer(reservation, instruction)
     _check_activity(state, instruction)
     task, worker = state.tasks[reservation.task_sid], state.workers[reservation.worker_sid]
     called = _supervisor(state, instruction) if instruction.name == SUPERVISE else worker.values
@@ -93,6 +97,16 @@ def _fail(board: Board, reservation: Reservation, command: ConcludeInstruction, 
         refuse(board, reservation, R.CANCELED, now_ms)
     elif command.settles_callback:
         board.state.settle_callback(reservation.sid)
+
+
+def _check_transfer(reservation: Reservation, instruction: VoiceInstruction) -> None:
+    """Refuse what an offer of a transfer cannot be answered with (contract §11.2, 40151)."""
+    if reservation.transfer_sid is not None and instruction.name in {CALL, DEQUEUE, REDIRECT}:
+        raise InstructionRefused(
+            f"Unable to execute {instruction.name.capitalize()} instruction. Reservation {reservation.sid} "
+            "is the offer of a transfer, which takes accept, reject, conference and supervise only",
+            _IN_TRANSFER,
+        )
 
 
 def _check_activity(state: WorkspaceState, instruction: VoiceInstruction) -> None:

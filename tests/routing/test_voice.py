@@ -10,6 +10,7 @@ from engine.routing.entities import TaskStatus as T
 from engine.routing.errors import NotFound, Refused, VersionMismatch
 from engine.routing.voice import FAILED, NOT_PENDING, Verdict, VoiceInstruction, read_instruction
 from engine.routing.voice_fields import FIELDS, InstructionRefused
+from tests.routing.handed import Handed
 from tests.routing.world import World
 
 DONE = Verdict(True, call_sid="CA2", conference_sid="CF2")
@@ -219,3 +220,34 @@ def test_of_a_repeated_field_the_last_counts_and_of_a_list_all_once() -> None:
     assert read.get("To") == "b"
     events = [value for name, value in read.fields if name == "StatusCallbackEvent"]
     assert events == ["ringing", "answered"]
+
+
+def transferred() -> tuple[Handed, str]:
+    """A call that ann holds and bob is offered, and that offer's SID."""
+    world = Handed()
+    attributes = json.dumps({"call_sid": "CA1", "called": "+2", "from": "+3"})
+    world.do(c.UpdateTask(world.wt, attributes=attributes))
+    for worker in (world.ann, world.bob):
+        world.do(c.UpdateWorker(worker, attributes='{"contact_uri": "client:w"}'))
+    world.hand(world.bob)
+    return world, world.of(world.bob).sid
+
+
+@pytest.mark.parametrize("name", ["call", "dequeue", "redirect"])
+def test_the_offer_of_a_transfer_takes_no_instruction_but_conference(name: str) -> None:
+    world, offer = transferred()
+    with pytest.raises(InstructionRefused, match="offer of a transfer") as caught:
+        world.do(prepare(world, offer, name))
+    assert caught.value.alert == 40151
+    assert world.do(prepare(world, offer, "conference")).order.reservation_sid == offer
+    assert world.do(prepare(world, world.held.sid, "supervise"))
+
+
+def test_a_conference_completes_a_transfer_or_fails_it() -> None:
+    world, offer = transferred()
+    conclude(world, offer, "conference", DONE)
+    assert world.is_at() == ("assigned", {"ann": "accepted", "bob": "accepted"})
+    world, offer = transferred()
+    conclude(world, offer, "conference", BROKEN)
+    assert world.is_at() == ("assigned", {"ann": "accepted"})
+    assert world.last.status == "failed"

@@ -66,6 +66,8 @@ class Ledger:
                 wishes.accepts.add(sid)
             case c.UpdateReservation(sid=sid, status=R.REJECTED):
                 wishes.rejects.add(sid)
+            case c.ConcludeInstruction(sid=sid) if command.verdict.done and command.instruction.accepts:
+                wishes.accepts.add(sid)
             case c.AssignmentInstructed(reservation_sid=sid, instruction="accept"):
                 wishes.accepts.add(sid)
             case c.AssignmentInstructed(reservation_sid=sid, instruction="reject"):
@@ -88,6 +90,8 @@ class Ledger:
             case c.DeleteTask(sid=sid):
                 if self._store.task(workspace_sid, sid) is not None:
                     raise Finding(f"{sid} is there although its deletion was acknowledged")
+            case c.ConcludeInstruction(sid=sid) if view.status is R.ACCEPTED:
+                self._check_reservation(workspace_sid, sid, R.ACCEPTED)
             case c.UpdateReservation(sid=sid, status=status):
                 self._check_reservation(workspace_sid, sid, status)
             case c.DeleteWorker(sid=sid):

@@ -14,6 +14,7 @@ from engine.routing.commands import UNSET, Command
 from engine.routing.effects import Kind
 from engine.routing.entities import ReservationStatus, TaskOrder, TaskStatus
 from engine.routing.statistics_views import Scope
+from engine.routing.voice import Verdict
 from engine.sids import SidFactory
 from tests.simulation import words
 from tests.simulation.memory_store import MAPPERS, MemoryStore
@@ -94,6 +95,7 @@ class Traffic:
             self._delete_task,
             self._update_any_reservation,
             self._callback_twice,
+            self._instruct,
             self._update_worker,
             self._update_worker_channel,
             self._replace_worker,
@@ -208,6 +210,20 @@ class Traffic:
             worker_sid=None if right else self._random.choice(workers),
             if_match=self._random.choice((None, None, None, 0, 1)),
         )
+
+    def _instruct(self) -> Command | None:
+        """Draw what the voice gateway is asked, or what it made of it, for a reservation in any state."""
+        random = self._random
+        known = self._sids(Kind.RESERVATION)[-40:]
+        if not known:
+            return None
+        pending = self._reservations(R.PENDING)
+        sid = random.choice(pending)[0] if pending and random.random() < 0.7 else random.choice(known)
+        instruction = random.choice(words.INSTRUCTIONS)
+        if random.random() < 0.3:
+            return c.PrepareInstruction(sid, instruction)
+        verdict = random.choice((Verdict(True, call_sid="CA1", conference_sid="CF1"), Verdict(False, "busy")))
+        return c.ConcludeInstruction(sid, instruction, verdict, settles_callback=random.random() < 0.5)
 
     def _callback_twice(self) -> Command | None:
         known = self._sids(Kind.RESERVATION)[-20:]

@@ -4,6 +4,7 @@ import json
 from random import Random
 from typing import Any
 
+from engine.routing.voice import read_instruction
 from tests.model.worlds import FILTERS, KINDS, ORDERS, SKIPS, TARGET_WORKERS, TARGETS, present
 
 NAMES = ("w1", "w2", "w3", "w4", "w5", "w6")
@@ -20,6 +21,12 @@ CALLBACK_URL = "http://hooks.test/assignment"
 FALLBACK_URL = "http://fallback.test/assignment"
 EVENTS_URL = "http://events.test/"
 UNKNOWN = "f" * 32
+_CALL = {"CallTo": ["client:a"], "CallFrom": ["+1"], "CallUrl": [CALLBACK_URL]}
+INSTRUCTIONS = (
+    read_instruction("call", _CALL),
+    read_instruction("call", _CALL | {"CallAccept": ["true"]}),
+    read_instruction("conference", {"To": ["client:a"], "From": ["+1"]}),
+)
 
 
 def some(random: Random, chance: float, value: Any) -> Any:
