@@ -5,7 +5,7 @@ import pytest
 from engine.routing import commands as c
 from engine.routing.entities import TaskStatus as T
 from engine.routing.errors import Refused, VersionMismatch
-from engine.routing.merging import merge_text
+from engine.routing.merging import merge_text, new_attributes
 from tests.routing.world import World
 
 
@@ -73,3 +73,15 @@ def test_a_refused_merge_changes_nothing(world: World) -> None:
             world.do(command)
     assert world.do(c.UpdateTask(task)).attributes == '{"a": 1}'
     assert world.do(c.UpdateWorker(ann)).attributes == "{}"
+
+
+def test_a_merge_may_fill_the_attributes_just_to_their_limit() -> None:
+    assert new_attributes("{}", c.UNSET, '{"a": "xx"}', 10) == '{"a":"xx"}'
+    with pytest.raises(Refused, match=r"^AttributesMerge: .* 11 characters; at most 10 are allowed$"):
+        new_attributes("{}", c.UNSET, '{"a": "xxx"}', 10)
+
+
+def test_attributes_are_either_merged_or_replaced() -> None:
+    assert new_attributes('{"a":1}', '{"b":2}', c.UNSET, 100) == '{"b":2}'
+    with pytest.raises(Refused, match=r"^Attributes and AttributesMerge exclude each other$"):
+        new_attributes("{}", "{}", "{}", 100)
