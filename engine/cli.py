@@ -1,4 +1,5 @@
-"""The command line: serve, migrate, check-config, lint, stats, keys, accounts, quickstart.
+"""The command line: serve, migrate, check-config, lint, stats, deliveries,
+keys, accounts, quickstart.
 
 Exit codes: 0 done, 1 it failed, 2 the command line or a setting is wrong. What can be expected to go wrong is
 told in one line on standard error, without a traceback.
@@ -178,6 +179,48 @@ def _workspace_sid(workspace: str | None) -> str | None:
     if workspace is not None and not is_sid(workspace, "WS"):
         raise click.UsageError("--workspace: WS and 32 hexadecimal digits are needed")
     return workspace
+
+
+@main.group()
+def deliveries() -> None:
+    """See what became of event callbacks, and have them made again."""
+
+
+_WORKSPACE = click.option("--workspace", metavar="WS", required=True, help="SID of the workspace.")
+
+
+@deliveries.command("list")
+@_WORKSPACE
+@click.option("--status", type=click.Choice(["pending", "delivered", "dead"]), help="Only those.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
+@_settings_options
+def list_deliveries(settings: Settings, *, workspace: str, status: str | None, limit: int) -> None:
+    """Print the newest deliveries: event date, SID, status, attempts, event type, resource, last error."""
+    from engine import deliveries_command
+
+    logs.configure(settings.logging)
+    deliveries_command.show(settings, _known_sid(workspace), status, limit)
+
+
+@deliveries.command("redeliver")
+@_WORKSPACE
+@click.argument("sids", metavar="[ED]...", nargs=-1)
+@click.option("--dead", is_flag=True, help="All that were given up.")
+@_settings_options
+def redeliver(settings: Settings, *, workspace: str, sids: tuple[str, ...], dead: bool) -> None:
+    """Have events delivered again: those of the named deliveries, or all that were given up."""
+    from engine import deliveries_command
+
+    if bool(sids) == dead:
+        raise click.UsageError("name deliveries, or --dead")
+    logs.configure(settings.logging)
+    deliveries_command.redeliver(settings, _known_sid(workspace), sids)
+
+
+def _known_sid(workspace: str) -> str:
+    sid = _workspace_sid(workspace)
+    assert sid is not None
+    return sid
 
 
 @main.group()

@@ -47,6 +47,7 @@ from engine.routing.commands import Command
 from engine.routing.limits import RoutingLimits
 from engine.runtime.limits import RuntimeLimits
 from engine.runtime.node_name import NodeName
+from engine.runtime.ports import Publisher
 from engine.runtime.publishers import Publishers
 from engine.runtime.service import RoutingService
 from engine.settings import Settings
@@ -60,6 +61,7 @@ from engine.storage.pool import Database
 from engine.storage.presence import NodePresence
 from engine.storage.reads import Reads
 from engine.storage.redaction import Redaction
+from engine.storage.redelivery import Redelivery
 from engine.storage.resources import sql_directory
 from engine.storage.retention import Retention
 from engine.storage.statistics_summing import StatisticsSumming
@@ -121,14 +123,15 @@ class Daemon:
         voice = await self._start_voice_gateway(keyring)
         node = self._stack.enter_context(NodeName(settings.database.data_dir))
         hub = Hub(_picked(BridgeLimits, settings.bridge), keyring, wall_clock_ms)
-        service = await self._start_routing(database, keyring, voice, hub, node.name)
+        events = await self._start_event_callbacks(database, keyring)
+        service = await self._start_routing(database, keyring, voice, (events, hub), node.name)
         self._start_housekeeping(database)
         reads = Reads(
             database,
             finished_task_retention_s=settings.routing.finished_task_retention_s,
             task_attributes_s=settings.retention.task_attributes_days * 86_400.0,
         )
-        app = self._build_app(service, reads, keyring, voice)
+        app = self._build_app(service, reads, keyring, voice, Redelivery(database, events.wake))
         await self._start_bridge(app, hub, database, node.name)
         await self._listen(app)
         log.info(
@@ -167,8 +170,20 @@ class Daemon:
         self._stack.push_async_callback(gateway.stop)
         return gateway
 
+    async def _start_event_callbacks(self, database: Database, keyring: Keyring) -> EventCallbacks:
+        limits = _picked(CallbackLimits, self.settings.callbacks)
+        events = EventCallbacks(DeliveryOutbox(database), limits, keyring.token_of, wall_clock_ms)
+        await events.start()
+        self._stack.push_async_callback(events.stop, self.settings.server.shutdown_drain_s)
+        return events
+
     async def _start_routing(
-        self, database: Database, keyring: Keyring, voice: VoiceGateway | None, hub: Hub, node: str
+        self,
+        database: Database,
+        keyring: Keyring,
+        voice: VoiceGateway | None,
+        publishers: tuple[Publisher, ...],
+        node: str,
     ) -> RoutingService:
         settings = self.settings
         store = PostgresStore(database)
@@ -178,11 +193,10 @@ class Daemon:
 
         limits = _picked(CallbackLimits, settings.callbacks)
         dispatcher = CallbackDispatcher(limits, keyring.token_of, submit, voice=voice)
-        events = EventCallbacks(DeliveryOutbox(database), limits, keyring.token_of, wall_clock_ms)
         service = RoutingService(
             store,
             store,
-            Publishers(dispatcher, events, hub),
+            Publishers(dispatcher, *publishers),
             owner=node,
             limits=_picked(RuntimeLimits, settings.runtime, settings.routing, settings.server),
             routing_limits=_picked(RoutingLimits, settings.routing),
@@ -190,8 +204,6 @@ class Daemon:
             clock=wall_clock_ms,
         )
         self._stack.push_async_callback(service.stop)
-        await events.start()
-        self._stack.push_async_callback(events.stop, settings.server.shutdown_drain_s)
         await dispatcher.start()
         self._stack.push_async_callback(dispatcher.stop, settings.server.shutdown_drain_s)
         await service.start()
@@ -207,13 +219,19 @@ class Daemon:
         self._stack.push_async_callback(housekeeping.stop)
 
     def _build_app(
-        self, service: RoutingService, reads: Reads, keyring: Keyring, voice: VoiceGateway | None
+        self,
+        service: RoutingService,
+        reads: Reads,
+        keyring: Keyring,
+        voice: VoiceGateway | None,
+        redelivery: Redelivery,
     ) -> web.Application:
         server = self.settings.server
         return build_app(
             service=service,
             reads=reads,
             keyring=keyring,
+            redelivery=redelivery,
             limits=_picked(ApiLimits, server, self.settings.routing),
             rate_limits=_picked(RateLimits, server),
             public_url=server.public_url,

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from engine.errors import SettingsError, StoreUnavailable
@@ -73,3 +75,17 @@ async def open_pools(dsn: str, settings: DatabaseSettings) -> Database:
         statement_timeout_s=settings.statement_timeout_s,
         acquire_timeout_s=settings.acquire_timeout_s,
     )
+
+
+@asynccontextmanager
+async def database_of(settings: Settings) -> AsyncIterator[Database]:
+    """Open the database of the settings for a command, migrated; an embedded one is used where it runs, or
+    runs meanwhile. Raises PointsmanError when it cannot be used."""
+    async with AsyncExitStack() as stack:
+        dsn = settings.database.url
+        if not dsn:
+            server = embedded(settings)
+            stack.push_async_callback(server.stop)
+            dsn = await server.start()
+        await migrate_patiently(dsn, settings.database.start_timeout_s)
+        yield await stack.enter_async_context(await open_pools(dsn, settings.database))

@@ -8,7 +8,7 @@ once, on standard output.
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -16,7 +16,7 @@ from typing import TypeVar
 import click
 
 from engine.credentials import CREDENTIALS_FILE, cipher_of, read_credentials
-from engine.database_start import embedded, migrate_patiently, open_pools
+from engine.database_start import database_of
 from engine.errors import PointsmanError, SettingsError
 from engine.keyring import Keyring
 from engine.settings import Settings
@@ -70,14 +70,7 @@ class Books:
 @asynccontextmanager
 async def open_books(settings: Settings) -> AsyncIterator[Books]:
     """Open the database as the daemon does, the embedded server running meanwhile."""
-    async with AsyncExitStack() as stack:
-        dsn = settings.database.url
-        if not dsn:
-            server = embedded(settings)
-            stack.push_async_callback(server.stop)
-            dsn = await server.start()
-        await migrate_patiently(dsn, settings.database.start_timeout_s)
-        database = await stack.enter_async_context(await open_pools(dsn, settings.database))
+    async with database_of(settings) as database:
         accounts, keys = Accounts(database), ApiKeys(database)
         keys_max = settings.credentials.api_keys_max
         keyring = Keyring(cipher_of(settings), accounts, keys, keys_max=keys_max)

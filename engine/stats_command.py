@@ -2,16 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 
 import click
 
 from engine.clock import wall_clock_ms
-from engine.database_start import embedded, migrate_patiently, open_pools
+from engine.database_start import database_of
 from engine.routing.rollups import COUNTERS
 from engine.settings import Settings
 from engine.storage.partitions import DAY_MS
-from engine.storage.pool import Database
 from engine.storage.statistics_summing import StatisticsSumming
 from engine.storage.statistics_verify import Difference, StatisticsVerifier
 from engine.storage.store import PostgresStore
@@ -42,8 +40,7 @@ def rebuild(settings: Settings, workspace_sid: str | None) -> int:
 
 
 async def _rebuild(settings: Settings, workspace_sid: str | None) -> int:
-    async with AsyncExitStack() as stack:
-        database = await _open(settings, stack)
+    async with database_of(settings) as database:
         summing = StatisticsSumming(database)
         sids = [workspace_sid] if workspace_sid else await PostgresStore(database).workspace_sids()
         for sid in sids:
@@ -58,8 +55,7 @@ async def _rebuild(settings: Settings, workspace_sid: str | None) -> int:
 async def _verify(settings: Settings, workspace_sid: str | None) -> int:
     now_ms = wall_clock_ms()
     start_ms = ((now_ms // DAY_MS) - settings.retention.events_days + 1) * DAY_MS
-    async with AsyncExitStack() as stack:
-        database = await _open(settings, stack)
+    async with database_of(settings) as database:
         sids = [workspace_sid] if workspace_sid else await PostgresStore(database).workspace_sids()
         verifier = StatisticsVerifier(database)
         wrong = 0
@@ -69,16 +65,6 @@ async def _verify(settings: Settings, workspace_sid: str | None) -> int:
             wrong += bool(found)
     click.echo(f"{len(sids)} workspaces compared, {wrong} with differences.")
     return 1 if wrong else 0
-
-
-async def _open(settings: Settings, stack: AsyncExitStack) -> Database:
-    dsn = settings.database.url
-    if not dsn:
-        server = embedded(settings)
-        stack.push_async_callback(server.stop)
-        dsn = await server.start()
-    await migrate_patiently(dsn, settings.database.start_timeout_s)
-    return await stack.enter_async_context(await open_pools(dsn, settings.database))
 
 
 def _show(workspace_sid: str, found: Sequence[Difference]) -> None:

@@ -16,6 +16,7 @@ from engine.runtime.ports import VoiceGateway
 from engine.runtime.service import RoutingService
 from engine.sids import SidFactory, time_ordered_sids
 from engine.storage.reads import Reads
+from engine.storage.redelivery import Redelivery
 
 API = web.AppKey("api", Api)
 
@@ -25,6 +26,7 @@ def build_app(
     service: RoutingService,
     reads: Reads,
     keyring: Keyring,
+    redelivery: Redelivery,
     limits: ApiLimits | None = None,
     rate_limits: RateLimits | None = None,
     public_url: str = "",
@@ -39,6 +41,7 @@ def build_app(
         service: takes the commands.
         reads: answers from committed rows.
         keyring: the accounts and API keys.
+        redelivery: has events delivered again.
         limits: what one request may hold.
         rate_limits: how many requests there may be; by default any number.
         public_url: base of the URLs in answers; empty takes scheme and host of each request.
@@ -59,6 +62,7 @@ def build_app(
         limits=given,
         public_url=public_url,
         trust_forwarded=trust_forwarded,
+        redelivery=redelivery,
         voice=voice,
     )
     app = web.Application(middlewares=[edge], client_max_size=given.request_bytes_max)

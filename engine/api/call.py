@@ -27,6 +27,7 @@ from engine.runtime.ports import VoiceGateway
 from engine.runtime.service import RoutingService
 from engine.sids import SidFactory
 from engine.storage.reads import Reads
+from engine.storage.redelivery import Redelivery
 
 V = TypeVar("V")
 
@@ -42,8 +43,9 @@ class Api:
     """What every handler reaches: commands go to `service`, questions to `reads`.
 
     `public_url` is the base of the URLs in answers; empty takes scheme and host of each request, from the
-    X-Forwarded headers when `trust_forwarded`. `voice` carries out voice instructions. `explaining` and
-    `counting` are the turns of explanations and of present figures, by workspace.
+    X-Forwarded headers when `trust_forwarded`. `redelivery` has events delivered again. `voice`
+    carries out voice instructions. `explaining` and `counting` are the turns of explanations and of present
+    figures, by workspace.
     """
 
     service: RoutingService
@@ -56,6 +58,7 @@ class Api:
     limits: ApiLimits
     public_url: str
     trust_forwarded: bool
+    redelivery: Redelivery
     voice: VoiceGateway | None = None
     explaining: Turns = field(default_factory=lambda: Turns(EXPLANATIONS_WAITING_MAX))
     counting: Turns = field(default_factory=lambda: Turns(COUNTS_WAITING_MAX))

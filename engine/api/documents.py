@@ -14,6 +14,7 @@ from engine.api.kinds import (
     ChannelSid,
     Count,
     Date,
+    DeliverySid,
     EventData,
     EventSid,
     Int64,
@@ -28,6 +29,7 @@ from engine.api.kinds import (
     WorkflowSid,
     WorkspaceSid,
 )
+from engine.routing.deliveries import DeliveryStatus
 from engine.routing.entities import (
     ReservationStatus,
     TaskOrder,
@@ -335,4 +337,27 @@ class Event(TypedDict):
     source: str
     source_ip_address: str | None
     url: Url
+    workspace_sid: WorkspaceSid
+
+
+class Delivery(TypedDict):
+    """What became of telling the workspace's receiver of an event."""
+
+    account_sid: AccountSid
+    attempts: Count
+    date_event: Date
+    date_last_attempt: Date | None
+    date_next_attempt: Date | None
+    event_sid: EventSid
+    event_type: str
+    last_error: str | None
+    last_status: int | None
+    resource_sid: AnySid
+    resource_type: str
+    sequence: Int64
+    sid: DeliverySid
+    status: DeliveryStatus
+    task_sid: TaskSid | None
+    url: Url
+    worker_sid: WorkerSid | None
     workspace_sid: WorkspaceSid

@@ -72,6 +72,12 @@ class BulkResults(TypedDict):
     results: list[BulkResult]
 
 
+class Replay(TypedDict):
+    """How many events are delivered again."""
+
+    deliveries: Count
+
+
 class Health(TypedDict):
     """Whether the daemon lives, or is ready."""
 

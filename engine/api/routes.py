@@ -12,6 +12,7 @@ from aiohttp import web
 from engine.api import (
     activities,
     bulk,
+    deliveries,
     docs,
     events,
     explain,
@@ -66,6 +67,10 @@ ROUTES = (
     Route("POST", f"{_ONE}/Workers/{{WK}}/Channels/{{channel}}", worker_channels.update_worker_channel),
     Route("GET", f"{_ONE}/Events", events.list_events),
     Route("GET", f"{_ONE}/Events/{{EV}}", events.fetch_event),
+    Route("GET", f"{_ONE}/Deliveries", deliveries.list_deliveries),
+    Route("POST", f"{_ONE}/Deliveries/Replay", deliveries.replay),
+    Route("GET", f"{_ONE}/Deliveries/{{ED}}", deliveries.fetch_delivery),
+    Route("POST", f"{_ONE}/Deliveries/{{ED}}/Redeliver", deliveries.redeliver),
     Route("GET", f"{_ONE}/TaskQueues", task_queues.list_task_queues),
     Route("POST", f"{_ONE}/TaskQueues", task_queues.create_task_queue),
     Route("GET", f"{_ONE}/TaskQueues/{{WQ}}", task_queues.fetch_task_queue),

@@ -1,13 +1,12 @@
-"""The deliveries of events as the API shows them, and the wish to have them made again."""
-
-from collections.abc import Sequence
+"""Reads of the deliveries of events, newest event first."""
 
 from engine.routing.deliveries import DeliveryStatus, DeliveryView
 from engine.sids import is_sid
 from engine.storage.listing import Listing, Walk
 from engine.storage.paging import BadCursor, Key, Order, Page, PageRequest
-from engine.storage.pool import Connection, Database
+from engine.storage.pool import Connection
 from engine.storage.queries import query
+from engine.storage.reader import Reader
 from engine.storage.rows import mapper_of
 
 _DELIVERIES: Listing[DeliveryView] = Listing(
@@ -15,8 +14,6 @@ _DELIVERIES: Listing[DeliveryView] = Listing(
     mapper_of(DeliveryView, enums={"status": {member.value: member for member in DeliveryStatus}}),
     "ED",
 )
-_REDELIVER = query("redeliver")
-_REPLAY = query("replay_deliveries")
 
 _NEWEST_FIRST: Order[DeliveryView] = Order(
     (
@@ -25,18 +22,11 @@ _NEWEST_FIRST: Order[DeliveryView] = Order(
     ),
     by_sid=True,
 )
-_NO_FILTERS = (None,) * 5
+_NO_FILTERS = (None,) * 6
 
 
-class Deliveries:
-    """Reads deliveries and asks for new ones. Every method raises StoreUnavailable.
-
-    Args:
-        database: the pools.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
+class DeliveryReads(Reader):
+    """Deliveries of events."""
 
     async def delivery(self, workspace_sid: str, sid: str) -> DeliveryView | None:
         """Fetch a delivery by its own SID."""
@@ -53,9 +43,12 @@ class Deliveries:
         task_sid: str | None = None,
         worker_sid: str | None = None,
         resource_sid: str | None = None,
+        event_sid: str | None = None,
     ) -> Page[DeliveryView]:
-        """List deliveries, newest event first. A cursor is the SID of a delivery. Raises BadCursor."""
-        parameters = (workspace_sid, status and status.value, event_type, task_sid, worker_sid, resource_sid)
+        """List deliveries. A cursor is the SID of one. Raises BadCursor."""
+        status_text = None if status is None else status.value
+        filters = (status_text, event_type, task_sid, worker_sid, resource_sid, event_sid)
+        parameters = (workspace_sid, *filters)
         token = page.after if page.before is None else page.before
         async with self._database.reading() as connection:
             cursor = None
@@ -67,25 +60,8 @@ class Deliveries:
             walk = Walk(_DELIVERIES, parameters, _NEWEST_FIRST, forward=page.before is None)
             return await walk.page(connection, page, cursor)
 
-    async def redeliver(self, delivery: DeliveryView, now_ms: int) -> None:
-        """Have a delivery made anew, whatever became of it; its age counts from now."""
-        key = (delivery.workspace_sid, delivery.event_date_ms, delivery.sequence)
-        async with self._database.committing() as connection:
-            await connection.execute(_REDELIVER, *key, now_ms)
-
-    async def replay(
-        self, workspace_sid: str, start_ms: int, end_ms: int, event_types: Sequence[str] | None, now_ms: int
-    ) -> int:
-        """Have all events between two moments, both included, delivered anew; returns how many.
-
-        Also those that were not wanted when they happened.
-        """
-        async with self._database.committing() as connection:
-            status = await connection.execute(_REPLAY, workspace_sid, start_ms, end_ms, event_types, now_ms)
-        return int(status.rpartition(" ")[2])
-
 
 async def _find(connection: Connection, workspace_sid: str, sid: str) -> DeliveryView | None:
     if not is_sid(sid, "ED"):
         return None
-    return await _DELIVERIES.one(connection, "e.sid = $7", (workspace_sid, *_NO_FILTERS, f"EV{sid[2:]}"))
+    return await _DELIVERIES.one(connection, "e.sid = $8", (workspace_sid, *_NO_FILTERS, f"EV{sid[2:]}"))

@@ -66,15 +66,28 @@ UPDATE event_deliveries SET status = 'pending', pending_since_ms = $4, next_atte
 WHERE workspace_sid = $1 AND event_date_ms = $2 AND sequence = $3
 
 -- name: replay_deliveries
-INSERT INTO event_deliveries (workspace_sid, sequence, event_date_ms, pending_since_ms)
-SELECT e.workspace_sid, e.sequence, e.event_date_ms, $5
-FROM events AS e
-WHERE e.workspace_sid = $1
-    AND e.event_date_ms >= $2
-    AND e.event_date_ms <= $3
-    AND ($4::text[] IS NULL OR e.event_type = ANY($4))
-ON CONFLICT (workspace_sid, event_date_ms, sequence) DO UPDATE SET
-    status = 'pending', pending_since_ms = excluded.pending_since_ms, next_attempt_ms = 0
+-- The next events of the walk, put back; how many, and where the walk stands.
+WITH walked AS (
+    SELECT e.event_date_ms, e.sequence
+    FROM events AS e
+    WHERE e.workspace_sid = $1
+        AND (e.event_date_ms, e.sequence) > ($2, $3)
+        AND e.event_date_ms >= $2
+        AND e.event_date_ms <= $4
+        AND ($5::text[] IS NULL OR e.event_type = ANY($5))
+    ORDER BY e.event_date_ms, e.sequence
+    LIMIT $7
+), put_back AS (
+    INSERT INTO event_deliveries (workspace_sid, sequence, event_date_ms, pending_since_ms)
+    SELECT $1, walked.sequence, walked.event_date_ms, $6 FROM walked
+    ON CONFLICT (workspace_sid, event_date_ms, sequence) DO UPDATE SET
+        status = 'pending', pending_since_ms = excluded.pending_since_ms, next_attempt_ms = 0
+)
+SELECT
+    count(*) AS replayed,
+    max(event_date_ms) AS event_date_ms,
+    (array_agg(sequence ORDER BY event_date_ms DESC, sequence DESC))[1] AS sequence
+FROM walked
 
 -- name: select_deliveries
 SELECT
@@ -90,4 +103,5 @@ WHERE d.workspace_sid = $1
     AND ($4::text IS NULL OR e.task_sid = $4)
     AND ($5::text IS NULL OR e.worker_sid = $5)
     AND ($6::text IS NULL OR e.resource_sid = $6)
+    AND ($7::text IS NULL OR e.sid = $7)
     {page}

@@ -22,9 +22,10 @@ from engine.routing.deliveries import DeliveryStatus, DeliveryView, parse_events
 from engine.routing.effects import Changes, Event, Kind
 from engine.routing.entities import Workspace
 from engine.storage.deliveries import DeliveryOutbox
-from engine.storage.delivery_reads import Deliveries
 from engine.storage.paging import PageRequest
 from engine.storage.pool import Database
+from engine.storage.reads import Reads
+from engine.storage.redelivery import Redelivery
 from engine.storage.store import PostgresStore
 from tests.callbacks.receiver import (
     ACCOUNT,
@@ -71,7 +72,8 @@ class Deliverer:
     def __init__(self, pools: Database) -> None:
         self.pools = pools
         self.store = PostgresStore(pools)
-        self.reads = Deliveries(pools)
+        self.reads = Reads(pools)
+        self.redelivery = Redelivery(pools)
 
     @asynccontextmanager
     async def sending(
@@ -515,7 +517,7 @@ async def test_an_event_is_delivered_again_when_asked_for(deliverer: Deliverer, 
         await workspace.commit(*own_events(3))
         await deliverer.are(workspace.workspace, delivered=3)
         [again] = [view for view in await deliverer.all(workspace.workspace) if view.sequence == 2]
-        await deliverer.reads.redeliver(again, wall_clock_ms())
+        await deliverer.redelivery.redeliver(again, wall_clock_ms())
         if told:
             callbacks.wake(workspace.workspace.sid)
         await receiver.has(4)
@@ -531,8 +533,8 @@ async def test_a_stretch_of_time_is_replayed_with_what_was_not_wanted_then(deliv
         await workspace.commit(replace(events[0], event_type="task.canceled"), *events[1:])
         await deliverer.are(workspace.workspace, delivered=1)
         begin, end, now = events[0].event_date_ms, events[-1].event_date_ms, wall_clock_ms()
-        assert await deliverer.reads.replay(workspace.workspace.sid, begin, end, None, now) == 4
+        assert await deliverer.redelivery.replay(workspace.workspace.sid, begin, end, None, now) == 4
         callbacks.wake(workspace.workspace.sid)
         await deliverer.are(workspace.workspace, delivered=4)
-        only = await deliverer.reads.replay(workspace.workspace.sid, begin, end, ["task.canceled"], now)
+        only = await deliverer.redelivery.replay(workspace.workspace.sid, begin, end, ["task.canceled"], now)
         assert only == 1

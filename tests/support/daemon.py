@@ -50,7 +50,7 @@ class DaemonProcess:
         self.account_sid = ACCOUNT_SID
         self.auth_token = AUTH_TOKEN
         self.port = 0
-        self._database_url = database_url
+        self.database_url = database_url
         self._settings = dict(settings or {})
         self._config = config
         self._process: subprocess.Popen[bytes] | None = None
@@ -183,8 +183,8 @@ class DaemonProcess:
     def _command(self) -> list[str]:
         command = [sys.executable, "-m", "engine", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--data-dir", str(self.data_dir)]
-        if self._database_url is not None:
-            command += ["--database-url", self._database_url]
+        if self.database_url is not None:
+            command += ["--database-url", self.database_url]
         if self._config is not None:
             command += ["--config", str(self._config)]
         return command
