@@ -316,6 +316,20 @@ def test_an_offer_tells_whom_until_when_and_why(world: World) -> None:
     assert explanation.assignment_count == 1
 
 
+def test_on_a_channel_with_its_own_line_only_offers_on_that_channel_are_told_of(world: World) -> None:
+    world.simple_workflow(world.queue())
+    world.do(c.UpdateTaskChannel("voice", channel_optimized_routing=True))
+    for name in ("ann", "bob"):
+        world.worker(name)
+    on_another_channel = world.task()
+    world.accept(on_another_channel)
+    world.complete(on_another_channel)
+    world.wait(5)
+    assert explain(world, world.task(task_channel="voice")).offers[0].chosen_because == (
+        "first of 2 workers that could be offered the task: longest without a reservation, it had none before"
+    )
+
+
 def test_an_order_by_is_told_with_the_workers_values(world: World) -> None:
     world.workflow(targeting(world.queue(), order_by="worker.level DESC, worker.rank"))
     world.worker("low", level=1)
