@@ -135,6 +135,29 @@ def test_an_error_in_full(text: str, told: str) -> None:
     assert str(caught.value) == told
 
 
+SYMBOLS = {
+    "write AND": ["&&", "&"],
+    "write OR": ["||", "|"],
+    "write ==": ["==="],
+    "write !=": ["!==", "<>", "=!"],
+    "write >=": ["=>"],
+    "write <=": ["=<"],
+    "write NOT before a comparison, or != for unequal": ["!"],
+    "there are no regular expressions; CONTAINS finds a part of a text": ["=~", "~"],
+    "there is no arithmetic in expressions": [*"+-*/%^", "**", "++", "--", "+=", "-="],
+}
+
+
+@pytest.mark.parametrize(("symbol", "hint"), [(each, hint) for hint in SYMBOLS for each in SYMBOLS[hint]])
+def test_a_symbol_of_other_languages_is_told_what_to_write_for_it(symbol: str, hint: str) -> None:
+    for text in (f"{symbol}a == 1", f"a {symbol} b", f"a == 1 {symbol} b == 2"):
+        with pytest.raises(ExpressionError) as caught:
+            parse(text)
+        error = caught.value
+        assert (error.hint, error.column) == (hint, text.index(symbol) + 1)
+        assert error.message.startswith(f"found '{symbol}', expecting ")
+
+
 def test_text_of_the_error_with_and_without_hint() -> None:
     assert str(ExpressionError(3, "found x", None)) == "column 3: found x"
     assert str(ExpressionError(3, "found x", "write y")) == "column 3: found x (write y)"
