@@ -86,7 +86,7 @@ class TaskReads(Reader):
         `statuses` = any. `predicate` decides which tasks count. Raises BadCursor, or ValueError for another
         name.
         """
-        order = _task_order(ordering)
+        order = task_order(ordering)
         async with self._database.reading() as connection:
             workflow = await _named(connection, _WORKFLOWS_NAMED, workspace_sid, workflow_name, workflow_sid)
             queue = await _named(connection, _QUEUES_NAMED, workspace_sid, task_queue_name, task_queue_sid)
@@ -184,13 +184,13 @@ async def _named(
     return found[0] if found else _NOBODY
 
 
-def _task_order(ordering: Sequence[tuple[str, bool]]) -> Order[TaskView]:
+def task_order(ordering: Sequence[tuple[str, bool]]) -> Order[TaskView]:
     """Make the order; creation is the SID's order, so whatever follows date_created cannot matter."""
     keys: list[Key[TaskView]] = []
     for name, descending in ordering:
         if name == "date_created":
             return _walkable(*keys, sid_key("t.sid", descending=descending))
-        keys.append(_task_key(name, descending))
+        keys.append(_task_key(name, descending, first=not keys))
     return _walkable(*keys, sid_key("t.sid"))
 
 
@@ -200,9 +200,12 @@ def _walkable(*keys: Key[TaskView]) -> Order[TaskView]:
     return replace(order_of(*keys), in_runs=len(keys) > 2 or len(directions) > 1)
 
 
-def _task_key(name: str, descending: bool) -> Key[TaskView]:
-    if name == "priority":  # negated, as its index is
-        return Key("(-t.priority)", int, lambda view: -view.priority, not descending)
+def _task_key(name: str, descending: bool, *, first: bool) -> Key[TaskView]:
+    if name == "priority":
+        # Negated, as its index is. Among the few tasks with the same virtual start that index would be walked
+        # past all others, so there it is kept out.
+        column = "(-t.priority)" if first else "(-t.priority + 0)"
+        return Key(column, int, lambda view: -view.priority, not descending)
     if name == "virtual_start_time":
         return Key("t.virtual_start_ms", int, lambda view: view.virtual_start_ms, descending)
     raise ValueError(f"tasks cannot be ordered by {name}")

@@ -32,6 +32,7 @@ from tests.support import many_rows
 from tests.support.many_rows import HERE, Filled, sid
 from tests.support.plans import explained, plans_of, rows_read
 
+FAR = 5_000
 OPEN = 100
 FINISHING = sid("WS", 2)
 
@@ -115,17 +116,23 @@ _NOT_FOR_ANSWERS = {"schema", "retention", "commit", "leases", "deliveries", "br
 
 
 async def assert_pages_held(pools: Database, name: str, listing: Listing, bounds: Bounds) -> set[str]:
-    """Look at the plans of the first page, the next one and the way back; returns the queries' names."""
-    first = await listing(PageRequest(PAGE))
-    requests = [PageRequest(PAGE)]
-    if first.next:
-        requests += [PageRequest(PAGE, after=first.next), PageRequest(PAGE, before=first.next)]
+    """Look at the plans of the first page and of those around a near and a far place; returns the queries."""
     names: set[str] = set()
-    for request in requests:
+    for request in [
+        PageRequest(PAGE),
+        *await requests_beyond(listing, 1),
+        *await requests_beyond(listing, FAR),
+    ]:
         for plan in await plans_of(pools, partial(listing, request)):
             bounds.assert_held_by(plan, name)
             names |= plan.names
     return names
+
+
+async def requests_beyond(listing: Listing, rows: int) -> list[PageRequest]:
+    """The pages after and before a place so many rows from the beginning; none in a shorter list."""
+    place = (await listing(PageRequest(rows))).next
+    return [PageRequest(PAGE, after=place), PageRequest(PAGE, before=place)] if place else []
 
 
 async def test_every_read_finds_a_page_by_an_index(filled: Filled) -> None:
