@@ -26,6 +26,7 @@ from tests.simulation.journal import Journal, Report
 from tests.simulation.ledger import Ledger
 from tests.simulation.memory_store import MemoryStore
 from tests.simulation.node import Node
+from tests.simulation.recount import Recount, check_present
 from tests.simulation.replay import Finding
 from tests.simulation.traffic import Traffic
 from tests.simulation.virtual_time import VirtualTimeLoop
@@ -42,6 +43,8 @@ TROUBLE_S = (1.0, 8.0, 30.0, 120.0)
 TROUBLES = ("crash", "restart", "outage", "partition", "clock", "theft", "workspace")
 SENDING_MS = 10_000
 """How long a callback may take from its commit, or from the loading of its workspace, to its receiver."""
+RECOUNTED_EVERY = 25
+"""After so many commits the real-time figures are counted again from the rows."""
 _BY_THE_MINUTE = ("class ", "waits where", "deadline TIME_OF_DAY")
 
 
@@ -104,6 +107,7 @@ class Simulation:
         self._clients = Clients(self._random, self.cluster, self._ledger, self.journal, self._mint)
         self._workspaces: list[str] = []
         self._opened_at_s: dict[str, float] = {}
+        self._recounts: dict[str, Recount] = {}
 
     def now_ms(self) -> int:
         """Return the wall clock, which is set forward or back now and then."""
@@ -138,6 +142,7 @@ class Simulation:
     def _written(self, workspace_sid: str, changes: Changes) -> None:
         self.journal.written(workspace_sid, changes.events)
         self.journal.watch(lambda: self._ledger.written(workspace_sid, changes))
+        self._recounts.setdefault(workspace_sid, Recount(workspace_sid)).take(changes.events)
 
     def _posted(self, sent: dict[str, str], url: str) -> None:
         self.journal.step(f"posted {sent['ReservationSid']} to {url}")
@@ -160,6 +165,13 @@ class Simulation:
             lines = [line for line in lines if not line.startswith(_BY_THE_MINUTE)]
         if lines:
             raise Finding("live and loaded differ:\n" + "\n".join(lines))
+        if self.journal.report.commits % RECOUNTED_EVERY == 0:
+            self._recount(core, workspace_sid, now_ms)
+
+    def _recount(self, core: WorkspaceCore, workspace_sid: str, now_ms: int) -> None:
+        rows = self._store.live_rows(workspace_sid)
+        assert rows is not None
+        check_present(core, rows, now_ms)
 
     def _look(self) -> None:
         """Where a workspace is served in peace, nothing is over a second late and no callback unsent."""
@@ -264,7 +276,15 @@ class Simulation:
         self._look()
         for workspace_sid in self._open_workspaces():
             self._check_recovered(workspace_sid)
+            self._check_statistics(workspace_sid)
         self._ledger.check_promises()
+
+    def _check_statistics(self, workspace_sid: str) -> None:
+        self._recounts[workspace_sid].check_sums()
+        for node in self.cluster.serving(workspace_sid):
+            core = node.core_of(workspace_sid)
+            if core is not None:
+                self._recount(core, workspace_sid, node.batch_ms(workspace_sid))
 
     def _check_recovered(self, workspace_sid: str) -> None:
         owners = [node.owner for node in self.cluster.serving(workspace_sid)]
