@@ -433,7 +433,9 @@ def _needs_queue(state: WorkspaceState, task: Task, queue_sid: str) -> bool:
     if is_direct(task) or task.status not in (TaskStatus.PENDING, TaskStatus.RESERVED):
         return False
     configuration = state.configuration_of(task)
-    return configuration is not None and queue_sid in configuration.queue_sids()
+    if configuration is None or task.workflow_sid not in state.workflows:
+        return False
+    return queue_sid in configuration.queue_sids()
 
 
 def _open_tasks(tasks: Iterable[Task]) -> list[str]:

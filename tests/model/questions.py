@@ -13,6 +13,7 @@ Thing = dict[str, Any]
 
 IN_DEFAULT_FILTER = -1
 OPEN = ("pending", "accepted", "wrapping")
+HELD = ("accepted", "wrapping")
 TTL, STEP, OFFER, ASSIGNED_TOO_LONG = range(4)
 
 
@@ -42,6 +43,16 @@ class Questions:
             and worker in (None, reservation["worker"])
         ]
 
+    def open_transfer(self, task: str) -> Thing | None:
+        for transfer in self.w["transfers"].values():
+            if transfer["task"] == task and transfer["status"] == "initiated":
+                found: Thing = transfer
+                return found
+        return None
+
+    def is_held(self, task: Thing) -> bool:
+        return any(reservation["status"] in HELD for reservation in self.open_reservations(task["sid"]))
+
     # Where a task stands
 
     def first_matching_filter(self, task: Thing, start: int, now: int) -> int | None:
@@ -60,7 +71,8 @@ class Questions:
         return found
 
     def target(self, task: Thing) -> Thing | None:
-        return self.targets(task)[task["step"]] if task["configuration"] else None
+        past_filters = not task["configuration"] or self.open_transfer(task["sid"])
+        return None if past_filters else self.targets(task)[task["step"]]
 
     def step_is_over(self, task: Thing, now: int) -> bool:
         return task["status"] == "pending" and task["deadline"] is not None and task["deadline"] <= now
@@ -71,11 +83,12 @@ class Questions:
         """Every timer: (moment, what, of what); at one moment the lower `what` and SID fire first."""
         timers = []
         for task in self.open_tasks():
-            if task["status"] in ("pending", "reserved"):
-                timers.append((task["created_at"] + task["timeout_s"] * 1000, TTL, task))
+            transfer = self.open_transfer(task["sid"])
+            if task["status"] in ("pending", "reserved") and not transfer:
+                timers.append((task["lives_since"] + task["timeout_s"] * 1000, TTL, task))
             if task["status"] == "pending" and task["deadline"] is not None:
                 timers.append((task["deadline"], STEP, task))
-            if task["status"] == "assigned":
+            if task["status"] == "assigned" or transfer:
                 timers.append((task["assigned_at"] + self.assigned_s_max * 1000, ASSIGNED_TOO_LONG, task))
         timers += [(offer["deadline"], OFFER, offer) for offer in self.pending_reservations()]
         return sorted(timers, key=lambda timer: (timer[0], timer[1], timer[2]["sid"]))
@@ -96,7 +109,13 @@ class Questions:
     # Which task comes first
 
     def waiting(self) -> list[Thing]:
-        return sorted((t for t in self.open_tasks() if t["status"] == "pending"), key=self.place)
+        waiting = [
+            task
+            for task in self.open_tasks()
+            if task["status"] == "pending"
+            or (task["status"] == "assigned" and self.open_transfer(task["sid"]))
+        ]
+        return sorted(waiting, key=self.place)
 
     def place(self, task: Thing) -> tuple[int, ...]:
         """The global order of behaviour §7; the smaller comes first."""
@@ -113,7 +132,11 @@ class Questions:
         return now >= task["refusals"].get(worker["sid"], (0, 0))[1] and self.suits(task, worker, now)
 
     def suits(self, task: Thing, worker: Thing, now: int) -> bool:
-        """The five conditions of behaviour §4 in their order."""
+        """The five conditions of behaviour §4 in their order; of a transfer those that its queue makes."""
+        if self.open_transfer(task["sid"]) is not None:
+            at_work = [r["worker"] for r in self.open_reservations(task["sid"]) if r["status"] == "accepted"]
+            is_free = self.is_available(worker) and self.has_room(task, worker)
+            return is_free and self.is_in_queue(worker, task["queue"]) and worker["sid"] not in at_work
         if (task["routing_target"] or "").startswith("WK") and task["routing_target"] != worker["sid"]:
             return False
         if task["queue"] is not None and not self.is_in_queue(worker, task["queue"]):

@@ -20,7 +20,7 @@ from tests.model.naive_expressions import (
     evaluate,
     parse,
 )
-from tests.model.questions import IN_DEFAULT_FILTER, OFFER, OPEN, STEP, TTL, Questions, Thing
+from tests.model.questions import HELD, IN_DEFAULT_FILTER, OFFER, OPEN, STEP, TTL, Questions, Thing
 
 BUILT_IN_CHANNELS = ("default", "voice", "sms", "chat", "video")
 
@@ -59,6 +59,7 @@ class Reference(Questions):
             **{kind: {} for kind in ("activities", "channels", "queues", "workflows", "workers")},
             "tasks": {},
             "reservations": {},
+            "transfers": {},
         }
         for name, available in (("Offline", False), ("Available", True), ("Unavailable", False)):
             self.add("activities", new_sid("WA"), name=name, available=available)
@@ -101,7 +102,7 @@ class Reference(Questions):
         self.log.append((event, sid))
 
     def number(self) -> int:
-        """The next number for a worker, a task or a reservation."""
+        """The next number for a worker, a task, a reservation or a transfer."""
         self.w["sequence"] += 1
         return int(self.w["sequence"])
 
@@ -270,11 +271,17 @@ class Reference(Questions):
         self.get("queues", sid)
         configurations = [w["configuration"] for w in self.w["workflows"].values()]
         unassigned = [t for t in self.open_tasks() if t["status"] in ("pending", "reserved")]
-        configurations += [task["configuration"] for task in unassigned if task["configuration"]]
+        configurations += [
+            task["configuration"]
+            for task in unassigned
+            if task["configuration"] and task["workflow"] in self.w["workflows"]
+        ]
         if any(sid in read_configuration(text)["queues"] for text in configurations):
             raise Refusal("a workflow names it")
-        if any(sid in (task["queue"], task["routing_target"]) for task in self.open_tasks()):
+        if any(sid == task["queue"] for task in self.open_tasks()):
             raise Refusal("a task waits in it")
+        if any(t["from_queue"] == sid and t["status"] == "initiated" for t in self.w["transfers"].values()):
+            raise Refusal("a task may come back to it")
         del self.w["queues"][sid]
         self.note("task-queue.deleted", sid)
 
@@ -398,7 +405,7 @@ class Reference(Questions):
         del self.w["workers"][sid]
         self.note("worker.deleted", sid)
         for reservation in held:
-            self.end_round_if_over(self.w["tasks"][reservation["task"]], now)
+            self.end_round_if_over(self.w["tasks"][reservation["task"]], reservation, now)
 
     def update_worker_channel(self, now: int, *, worker_sid: str, channel: str, **changed: Any) -> None:
         worker = self.get("workers", worker_sid)
@@ -449,6 +456,7 @@ class Reference(Questions):
             priority=priority or 0,
             reason=None,
             created_at=now,
+            lives_since=now,
             timeout_s=timeout_s,
             channel=channel["sid"],
             workflow=workflow["sid"] if workflow else None,
@@ -513,6 +521,11 @@ class Reference(Questions):
             self.note("task.updated", sid)
 
     def set_task_status(self, task: Thing, status: str, reason: str | None, now: int) -> None:
+        transfer = self.open_transfer(task["sid"])
+        if transfer is not None:
+            if status != "canceled" or self.is_held(task):
+                raise Refusal("it is being transferred")
+            self.end_transfer(transfer, "canceled", None, now, reroute=False)
         allowed = {
             "canceled": ("pending", "reserved"),
             "wrapping": ("assigned",),
@@ -539,8 +552,9 @@ class Reference(Questions):
         task["status"] = "wrapping"
         self.note("task.wrapup", task["sid"])
         for reservation in self.open_reservations(task["sid"]):
-            reservation["status"] = "wrapping"
-            self.note("reservation.wrapup", reservation["sid"])
+            if reservation["status"] == "accepted":
+                reservation["status"] = "wrapping"
+                self.note("reservation.wrapup", reservation["sid"])
 
     def complete(self, task: Thing, reason: str | None, now: int) -> None:
         task["status"], task["finished_at"] = "completed", now
@@ -561,14 +575,16 @@ class Reference(Questions):
     def remove(self, task: Thing, event: str) -> None:
         """An offer is taken back; an accepted reservation is told that it is over (behaviour §2)."""
         for reservation in self.open_reservations(task["sid"]):
-            if reservation["status"] == "pending":
-                reservation["status"] = "canceled"
-                self.note("reservation.canceled", reservation["sid"])
-        self.complete_reservations(task)
+            reservation["status"] = "canceled" if reservation["status"] == "pending" else "completed"
+            self.note(f"reservation.{reservation['status']}", reservation["sid"])
+        transfer = self.open_transfer(task["sid"])
+        if transfer is not None:
+            self.note("task.transfer-canceled", transfer["reservation"])
         self.note(event, task["sid"])
         del self.w["tasks"][task["sid"]]
-        for sid in [s for s, r in self.w["reservations"].items() if r["task"] == task["sid"]]:
-            del self.w["reservations"][sid]
+        for kind in ("reservations", "transfers"):
+            for sid in [s for s, thing in self.w[kind].items() if thing["task"] == task["sid"]]:
+                del self.w[kind][sid]
 
     # Reservations
 
@@ -597,15 +613,31 @@ class Reference(Questions):
         }
         if reservation["status"] not in allowed.get(str(status), ()):
             raise Refusal(f"{reservation['status']} → {status}")
-        task = self.w["tasks"][reservation["task"]]
         if status == "accepted":
             self.accept(reservation, now)
         elif status == "rejected":
             self.reject(reservation, activity_sid, now)
-        elif status == "wrapping":
-            self.wrap(task)
         else:
+            self.let_go(reservation, str(status), now)
+
+    def let_go(self, reservation: Thing, status: str, now: int) -> None:
+        """Of several who hold a task each lets go alone; the task follows the last of them."""
+        task = self.w["tasks"][reservation["task"]]
+        transfer = self.open_transfer(task["sid"])
+        if transfer and transfer["mode"] == "WARM" and transfer["reservation"] == reservation["sid"]:
+            raise Refusal("it began a transfer")
+        others = [r for r in self.open_reservations(task["sid"]) if r is not reservation]
+        at_work = [r for r in others if r["status"] == "accepted"]
+        if not transfer and status == "wrapping" and not at_work:
+            self.wrap(task)
+        elif not transfer and not others:
             self.complete(task, None, now)
+        else:
+            reservation["status"] = status
+            event = "reservation.wrapup" if status == "wrapping" else "reservation.completed"
+            self.note(event, reservation["sid"])
+            if not transfer and not at_work and task["status"] == "assigned":
+                self.wrap(task)
 
     def assignment_instructed(
         self,
@@ -636,6 +668,10 @@ class Reference(Questions):
         for sibling in self.pending_reservations(task=task["sid"]):
             sibling["status"] = "rescinded"
             self.note("reservation.rescinded", sibling["sid"])
+        if reservation["transfer"] is not None:
+            transfer = self.w["transfers"][reservation["transfer"]]
+            transfer["status"] = "complete"
+            self.note("task.transfer-completed", transfer["reservation"])
         self.move_if_single_tasking(task, [self.w["workers"][reservation["worker"]]], "assignment_activity")
 
     def move_if_single_tasking(self, task: Thing, workers: list[Thing], activity: str) -> None:
@@ -655,10 +691,13 @@ class Reference(Questions):
         count = task["refusals"].get(reservation["worker"], (0, 0))[0] + 1
         pause_ms = min(self.backoff_base_ms * 2 ** (count - 1), self.backoff_max_ms)
         task["refusals"][reservation["worker"]] = (count, now + pause_ms)
-        self.end_round_if_over(task, now)
+        self.end_round_if_over(task, reservation, now)
 
-    def end_round_if_over(self, task: Thing, now: int) -> None:
-        if self.open_reservations(task["sid"]):
+    def end_round_if_over(self, task: Thing, ended: Thing, now: int) -> None:
+        if self.pending_reservations(task=task["sid"]):
+            return
+        if ended["transfer"] is not None:
+            self.end_attempt(task, self.w["transfers"][ended["transfer"]], ended["status"], now)
             return
         task["status"] = "pending"
         if task["rounds"] >= self.assignment_count_max:
@@ -668,6 +707,125 @@ class Reference(Questions):
         self.leave_past_steps(task, now)
         if task["status"] == "pending":
             self.ask_skip_if(task)
+
+    # Transfers
+
+    def create_transfer(
+        self,
+        now: int,
+        *,
+        sid: str,
+        task_sid: str,
+        to_sid: str,
+        reservation_sid: str | None = None,
+        worker_sid: str | None = None,
+        mode: str = "WARM",
+        priority: int | None = None,
+        attributes: str | None = None,
+    ) -> None:
+        task = self.present_task(task_sid, now)
+        began = [
+            reservation
+            for reservation in self.open_reservations(task_sid)
+            if reservation["status"] in HELD
+            and reservation_sid in (None, reservation["sid"])
+            and worker_sid in (None, reservation["worker"])
+        ]
+        if len(began) != 1 or task["status"] != "assigned" or self.open_transfer(task_sid):
+            raise Refusal("not now")
+        to_worker = self.get("workers", to_sid) if to_sid.startswith("WK") else None
+        if to_worker is None:
+            self.get("queues", to_sid)
+        elif any(r["worker"] == to_sid for r in self.open_reservations(task_sid)):
+            raise Refusal("the worker has it")
+        elif not self.is_available(to_worker) or not self.has_room(task, to_worker):
+            raise Refusal("the worker is not available")
+        transfer = self.add(
+            "transfers",
+            sid,
+            number=self.number(),
+            task=task_sid,
+            reservation=began[0]["sid"],
+            from_worker=began[0]["worker"],
+            from_queue=task["queue"],
+            to=to_sid,
+            mode=str(mode),
+            status="initiated",
+            reason=None,
+        )
+        task["refusals"].clear()
+        self.note("task.transfer-initiated", transfer["reservation"])
+        if attributes is not None or priority is not None:
+            task["priority"] = task["priority"] if priority is None else priority
+            task["attributes"] = task["attributes"] if attributes is None else json.loads(attributes)
+            self.note("task.updated", task_sid)
+        if mode == "COLD" and began[0]["status"] == "accepted":
+            began[0]["status"] = "wrapping"
+            self.note("reservation.wrapup", began[0]["sid"])
+        if to_worker is not None:
+            self.reserve(task, [to_worker], now)
+        else:
+            self.put_into_queue(task, to_sid, now)
+
+    def cancel_transfer(
+        self, now: int, *, sid: str, task_sid: str, worker_sid: str | None = None, if_match: int | None = None
+    ) -> None:
+        transfer = self.get("transfers", sid)
+        self.version_is(transfer, if_match)
+        if transfer["task"] != task_sid or transfer["status"] != "initiated":
+            raise Refusal("not this one")
+        if worker_sid not in (None, transfer["from_worker"]):
+            raise Refusal("another began it")
+        self.end_transfer(transfer, "canceled", None, now)
+
+    def end_attempt(self, task: Thing, transfer: Thing, how: str, now: int) -> None:
+        """To a worker there is one attempt; to a queue as many as a task may be offered at all."""
+        how = {"timeout": "timed out"}.get(how, f"was {how}")
+        if transfer["to"].startswith("WK") or task["rounds"] >= self.assignment_count_max:
+            self.end_transfer(transfer, "failed", f"Transfer failed because the reservation {how}", now)
+            return
+        task["status"] = "assigned"
+        self.note("task.transfer-attempt-failed", transfer["reservation"])
+
+    def end_transfer(
+        self, transfer: Thing, outcome: str, reason: str | None, now: int, *, reroute: bool = True
+    ) -> None:
+        """Give the task back to those who hold it; one that nobody holds is routed from the top."""
+        transfer["status"], transfer["reason"] = outcome, reason
+        task = self.w["tasks"][transfer["task"]]
+        was_reserved, held = task["status"] == "reserved", self.is_held(task)
+        task["status"] = "assigned" if held else "pending"
+        for offer in self.pending_reservations(task=task["sid"]):
+            offer["status"] = "canceled"
+            self.note("reservation.canceled", offer["sid"])
+        self.note(f"task.transfer-{outcome}", transfer["reservation"])
+        if transfer["to"].startswith("WQ"):
+            self.put_into_queue(task, transfer["from_queue"], now)
+        if was_reserved or not held:
+            self.note("task.updated", task["sid"])
+        if not held:
+            task["lives_since"] = now
+            if reroute:
+                self.route_anew(task, now)
+
+    def route_anew(self, task: Thing, now: int) -> None:
+        workflow = self.w["workflows"].get(task["workflow"])
+        if task["rounds"] >= self.assignment_count_max:
+            self.cancel(task, None, now)
+        elif (task["routing_target"] or "").startswith("WK"):
+            self.put_into_queue(task, None, now)
+        elif task["configuration"] and workflow:
+            task["configuration"] = workflow["configuration"]
+            self.enter_workflow(task, now)
+        else:
+            task["configuration"] = task["filter"] = task["deadline"] = None
+
+    def put_into_queue(self, task: Thing, queue: str | None, now: int) -> None:
+        if queue is not None:
+            self.enter_queue(task, queue, now)
+        elif task["queue"] is not None:
+            self.note("task-queue.moved", task["sid"])
+            task["queue"] = task["queue_entered_at"] = None
 
     # Workflow
 
@@ -814,6 +972,7 @@ class Reference(Questions):
         task["question"] = False
         workflow = self.w["workflows"].get(task["workflow"])
         timeout_s = workflow["reservation_timeout_s"] if workflow else 120
+        transfer = self.open_transfer(task["sid"])
         for worker in workers:
             reservation = self.add(
                 "reservations",
@@ -823,6 +982,7 @@ class Reference(Questions):
                 worker=worker["sid"],
                 channel=task["channel"],
                 status="pending",
+                transfer=transfer["sid"] if transfer else None,
                 deadline=now + timeout_s * 1000,
             )
             worker["last_reserved"] = reservation["number"]

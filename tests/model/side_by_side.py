@@ -260,6 +260,7 @@ class SideBySide:
                 r.status,
                 task=r.task_sid,
                 worker=r.worker_sid,
+                transfer=r.transfer_sid,
                 until=since(r.deadline_ms),
             )
             for r in sorted(rows[Kind.RESERVATION].values(), key=lambda r: r.sequence)
@@ -268,7 +269,13 @@ class SideBySide:
             line("worker", w.sid, w.activity_sid, last=w.last_reserved_sequence)
             for w in sorted(rows[Kind.WORKER].values(), key=lambda w: w.sequence)
         ]
-        return [*tasks, *reservations, *workers]
+        transfers = [
+            line(
+                "transfer", t.sid, t.status, task=t.task_sid, to=t.to_sid, mode=t.mode, reason=t.failed_reason
+            )
+            for t in sorted(rows[Kind.TRANSFER].values(), key=lambda t: t.sequence)
+        ]
+        return [*tasks, *reservations, *transfers, *workers]
 
     def reference_state(self) -> list[str]:
         w = self.reference.w
@@ -293,6 +300,7 @@ class SideBySide:
                 r["status"],
                 task=r["task"],
                 worker=r["worker"],
+                transfer=r["transfer"],
                 until=since(r["deadline"]),
             )
             for r in w["reservations"].values()
@@ -300,7 +308,19 @@ class SideBySide:
         workers = [
             line("worker", x["sid"], x["activity"], last=x["last_reserved"]) for x in w["workers"].values()
         ]
-        return [*tasks, *reservations, *workers]
+        transfers = [
+            line(
+                "transfer",
+                t["sid"],
+                t["status"],
+                task=t["task"],
+                to=t["to"],
+                mode=t["mode"],
+                reason=t["reason"],
+            )
+            for t in w["transfers"].values()
+        ]
+        return [*tasks, *reservations, *transfers, *workers]
 
     def check_wake_up(self) -> None:
         """The loop sleeps until `next_deadline_ms`: nothing may be left for now, nor be due before it."""

@@ -11,11 +11,13 @@ from engine.routing.commands import (
     UNSET,
     AssignmentCallbackFailed,
     AssignmentInstructed,
+    CancelTransfer,
     Command,
     CreateActivity,
     CreateTask,
     CreateTaskChannel,
     CreateTaskQueue,
+    CreateTransfer,
     CreateWorker,
     CreateWorkflow,
     DeleteActivity,
@@ -34,7 +36,7 @@ from engine.routing.commands import (
     UpdateWorkflow,
     UpdateWorkspace,
 )
-from engine.routing.entities import ReservationStatus, TaskOrder, TaskStatus
+from engine.routing.entities import ReservationStatus, TaskOrder, TaskStatus, TransferMode
 from tests.model.side_by_side import SideBySide, numbered_sids
 from tests.model.worlds import (
     CHANNELS,
@@ -335,6 +337,79 @@ class CoreAgainstReference(RuleBasedStateMachine):
             self.do(AssignmentCallbackFailed(sid, "no answer"), pause)
         else:
             self.do(AssignmentInstructed(sid, instruction), pause)
+
+    # Transfers
+
+    @precondition(lambda self: bool(self.tasks("assigned")))
+    @rule(
+        pause=pauses_ms,
+        number=which,
+        to=st.sampled_from((*range(TEAM_SIZE), *QUEUES)),
+        mode=st.sampled_from(TransferMode),
+        priority=st.sampled_from((None, None, 7)),
+        about=unset | unset | attributes,
+    )
+    def transfer(
+        self,
+        *,
+        pause: int | None,
+        number: int,
+        to: int | str,
+        mode: TransferMode,
+        priority: int | None,
+        about: Any,
+    ) -> None:
+        task = pick(self.tasks("assigned"), number)
+        held = [r for r in self.reservations("accepted", "wrapping") if r["task"] == task["sid"]]
+        self.do(
+            CreateTransfer(
+                self.mint("TT"),
+                task["sid"],
+                self.team[to] if isinstance(to, int) else to,
+                pick(held, number)["sid"] if held else None,
+                mode=mode,
+                priority=priority,
+                attributes=about,
+            ),
+            pause,
+        )
+
+    @precondition(lambda self: bool(self.tasks()))
+    @rule(
+        pause=pauses_ms,
+        number=which,
+        to=st.sampled_from((*WORKERS[:TEAM_SIZE], *QUEUES, NOBODY)),
+        offer=optional(which),
+        seat=optional(seats),
+    )
+    def transfer_anything(
+        self, *, pause: int | None, number: int, to: str, offer: int | None, seat: int | None
+    ) -> None:
+        reservations = self.reservations()
+        self.do(
+            CreateTransfer(
+                self.mint("TT"),
+                pick(self.tasks(), number)["sid"],
+                to,
+                None if offer is None or not reservations else pick(reservations, -offer - 1)["sid"],
+                None if seat is None else self.team[seat],
+            ),
+            pause,
+        )
+
+    @precondition(lambda self: bool(self.worlds.reference.w["transfers"]))
+    @rule(
+        pause=pauses_ms,
+        number=st.integers(0, 3),
+        seat=optional(seats),
+        if_match=st.sampled_from((None, None, None, 999)),
+    )
+    def cancel_transfer(
+        self, *, pause: int | None, number: int, seat: int | None, if_match: int | None
+    ) -> None:
+        transfer = pick(list(self.worlds.reference.w["transfers"].values()), -number - 1)
+        worker_sid = None if seat is None else self.team[seat]
+        self.do(CancelTransfer(transfer["sid"], transfer["task"], worker_sid, if_match), pause)
 
     # Workers
 
