@@ -12,18 +12,15 @@ from engine.errors import KeyReused, KeyTaken, StoreUnavailable, Unavailable, Wo
 from engine.routing.commands import (
     AdoptFinishedTask,
     Command,
-    ConcludeInstruction,
     DeleteTask,
-    PrepareInstruction,
-    UpdateReservation,
     UpdateTask,
 )
 from engine.routing.core import WorkspaceCore
-from engine.routing.entities import Reservation, TaskOrder
-from engine.routing.errors import NotFound, VersionMismatch
+from engine.routing.entities import TaskOrder
+from engine.routing.errors import NotFound
 from engine.routing.limits import RoutingLimits
-from engine.routing.states import OPEN_RESERVATION, finished_reservation_refusal, instruction_refusal
 from engine.routing.views import WorkspaceView
+from engine.runtime.ended_reservations import OfReservation, reservation_refusal
 from engine.runtime.ended_transfers import OfTransfer, transfer_refusal
 from engine.runtime.lease import LeaseKeeper
 from engine.runtime.limits import RuntimeLimits
@@ -36,8 +33,6 @@ from engine.runtime.routing_log import log_committed
 from engine.runtime.workspace_loop import WorkspaceLoop
 from engine.runtime.workspaces import Workspaces
 from engine.sids import SidFactory, time_ordered_sids
-
-_OfReservation = UpdateReservation | PrepareInstruction | ConcludeInstruction
 
 
 class RoutingService:
@@ -353,12 +348,13 @@ class RoutingService:
     ) -> Any:
         """Answer a command whose target is not live any more, from the rows of finished ones."""
         try:
-            if isinstance(command, _OfReservation):
-                raise await self._reservation_refusal(loop.workspace_sid, command, missing)
+            if isinstance(command, OfReservation):
+                raise await reservation_refusal(
+                    self._store, loop.workspace_sid, command, missing, self._visible_after_ms()
+                )
             if isinstance(command, OfTransfer):
-                visible_after_ms = self._visible_after_ms()
                 raise await transfer_refusal(
-                    self._store, loop.workspace_sid, command, missing, visible_after_ms
+                    self._store, loop.workspace_sid, command, missing, self._visible_after_ms()
                 )
             if isinstance(command, UpdateTask | DeleteTask) and missing.kind == "Task":
                 return await self._on_finished_task(loop, command, missing, once)
@@ -378,45 +374,8 @@ class RoutingService:
             raise missing
         return await self._answer(loop, AdoptFinishedTask(task), command, once=once)
 
-    async def _reservation_refusal(
-        self,
-        workspace_sid: str,
-        command: _OfReservation,
-        missing: NotFound,
-    ) -> Exception:
-        reservation = await self._store.reservation(workspace_sid, command.sid)
-        if reservation is None or reservation.status in OPEN_RESERVATION:
-            return missing
-        if not _addressed_by_its_route(command, reservation):
-            return NotFound("Reservation", command.sid)
-        if not await self._task_visible(workspace_sid, reservation.task_sid):
-            return missing
-        if_match = None if isinstance(command, ConcludeInstruction) else command.if_match
-        if if_match not in {None, reservation.version}:
-            return VersionMismatch(
-                f"Reservation {reservation.sid} has version {reservation.version}, If-Match names {if_match}"
-            )
-        if isinstance(command, UpdateReservation):
-            return finished_reservation_refusal(reservation, command.status)
-        return instruction_refusal(reservation, command.instruction.name)
-
-    async def _task_visible(self, workspace_sid: str, task_sid: str) -> bool:
-        """Tell whether the task of an existing reservation row can be seen; only old finished ones cannot."""
-        task = await self._store.finished_task(workspace_sid, task_sid, 0)
-        if task is None or task.date_finished_ms is None:
-            return True
-        return task.date_finished_ms > self._visible_after_ms()
-
     def _visible_after_ms(self) -> int:
         return self._clock() - self._limits.finished_task_retention_s * 1000
-
-
-def _addressed_by_its_route(command: _OfReservation, reservation: Reservation) -> bool:
-    if isinstance(command, ConcludeInstruction):
-        return True
-    if command.task_sid is not None:
-        return command.task_sid == reservation.task_sid
-    return command.worker_sid == reservation.worker_sid
 
 
 def _look_at(future: asyncio.Future[Any]) -> None:
