@@ -16,6 +16,7 @@ from tests.support.daemon import ROOT, DaemonProcess
 from tests.wire.support import Http, eventually
 
 INBOX = 50
+NOBODY = "0" * 32
 SETTINGS = {
     # Small enough to be reached: the inbox by a bulk request, the rate by the second request.
     "POINTSMAN_RUNTIME_INBOX_COMMANDS_MAX": str(INBOX),
@@ -51,8 +52,9 @@ class World:
         return self.http(method, self.filled(path), data=data, **more)
 
     def filled(self, path: str, **other: str) -> str:
-        """Put SIDs in the place of `{WT}` and the like."""
-        return path.format(**{**self.names, **other})
+        """Put SIDs in the place of `{WT}` and the like; of what there is none, a SID of nothing."""
+        named = {name: f"{name}{NOBODY}" for name in re.findall(r"{(\w+)}", path)}
+        return path.format(**{**named, **self.names, **other})
 
     def under(self, authorization: str | None, method: str = "GET", path: str = "") -> requests.Response:
         """Send a request with other credentials, or none; without a path that for the workspace."""

@@ -29,12 +29,11 @@ from tests.auth.support import (
 from tests.support.daemon import DaemonProcess
 from tests.support.fixtures import make_open_directory
 from tests.wire.documented_codes import DOCUMENTED, NOT_ANSWERED
-from tests.wire.refusals import INBOX, SETTINGS, World, build, lines
+from tests.wire.refusals import INBOX, NOBODY, SETTINGS, World, build, lines
 from tests.wire.support import assert_problem
 
 pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 
-NOBODY = "0" * 32
 DAY_S = 86_400
 VOICE = {"Instruction": "dequeue", "DequeueFrom": "+15550100", "DequeueTo": "+15550101"}
 USED_KEY = {"Idempotency-Key": "for one request only"}
