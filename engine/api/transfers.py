@@ -4,8 +4,9 @@ from aiohttp import web
 
 from engine.api import answers, fields
 from engine.api import representations as render
-from engine.api.call import Call
+from engine.api.call import Api, Call
 from engine.api.documents import Transfer
+from engine.api.forms import Form
 from engine.api.operations import Fields, exact, operation, optional, required
 from engine.api.paging import Paging
 from engine.api.problems import precondition_failed
@@ -60,12 +61,16 @@ async def list_transfers(call: Call) -> web.Response:
 async def create_transfer(call: Call) -> web.Response:
     """Hand an assigned task to another worker, or to whom a queue takes."""
     call.found(await call.reads.task(call.workspace_sid, call.path("WT")))
-    command = CreateTransfer(call.mint("TT"), call.path("WT"), **await call.fields())
     return await call.answer(
-        command,
+        creation(call.api, call.path("WT"), await call.form()),
         TransferView,
         lambda view: answers.created(render.transfer(call.place(), view), view.version),
     )
+
+
+def creation(api: Api, task_sid: str, form: Form) -> CreateTransfer:
+    """Read the fields of a new transfer. Raises 400."""
+    return CreateTransfer(api.mint("TT"), task_sid, **_NEW.read(form, api))
 
 
 @operation("FetchTransfer", answers=Transfer, tagged=True)
@@ -82,11 +87,15 @@ async def update_transfer(call: Call) -> web.Response:
     def respond(view: TransferView) -> web.Response:
         return answers.document(render.transfer(call.place(), view), version=view.version)
 
-    asked = await call.fields()
-    if asked["status"] is None:
+    if not cancels(await call.form()):
         return respond(_unchanged(call, await _stored(call)))
     command = CancelTransfer(call.path("TT"), call.path("WT"), if_match=call.if_match())
     return await call.answer(command, TransferView, respond)
+
+
+def cancels(form: Form) -> bool:
+    """Tell whether an update takes the transfer back; otherwise it asks for nothing. Raises 400."""
+    return _CHANGED.read(form)["status"] is not None
 
 
 async def _stored(call: Call) -> TransferView:

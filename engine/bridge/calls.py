@@ -17,16 +17,22 @@ Handler = Callable[[SdkCall], Awaitable[Payload]]
 _PLACEHOLDER = re.compile(r"\{(\w\w)\}")
 _WS = "Workspaces/{WS}"
 _WK = f"{_WS}/Workers/{{WK}}"
+_WT = f"{_WS}/Tasks/{{WT}}"
 
 
 @dataclass(slots=True, frozen=True)
 class Route:
-    """One call. `path` is relative, as the SDK sends it; `judged_as` is empty when REST names it the same."""
+    """One call.
+
+    `path` is relative, as the SDK sends it; `judged_as` is empty when REST names it the same. `task_in` is
+    the parameter with the task, of a call whose path does not have it.
+    """
 
     method: str
     path: str
     handler: Handler
     judged_as: str = ""
+    task_in: str = ""
 
     @property
     def template(self) -> str:
@@ -42,10 +48,12 @@ ROUTES = (
     Route("GET", f"{_WK}/Reservations", reading.list_reservations),
     Route("GET", f"{_WK}/Reservations/{{WR}}", reading.fetch_reservation),
     Route("POST", f"{_WK}/Reservations/{{WR}}", changing.update_reservation),
+    Route("POST", f"{_WK}/Transfers", changing.create_transfer, f"{_WT}/Transfers", "TaskSid"),
+    Route("POST", f"{_WK}/Transfers/{{TT}}", changing.update_transfer, f"{_WT}/Transfers/{{TT}}", "TaskSid"),
     Route("POST", f"{_WS}/Tasks", changing.create_task),
-    Route("GET", f"{_WS}/Tasks/{{WT}}", reading.fetch_task),
-    Route("POST", f"{_WS}/Tasks/{{WT}}", changing.update_task),
-    Route("POST", f"{_WS}/Tasks/{{WT}}/Reservations/{{WR}}", changing.supervise),
+    Route("GET", _WT, reading.fetch_task),
+    Route("POST", _WT, changing.update_task),
+    Route("POST", f"{_WT}/Reservations/{{WR}}", changing.supervise),
     Route("GET", f"{_WS}/Workers", reading.list_workers),
     Route("GET", f"{_WS}/TaskQueues", reading.list_task_queues),
     Route("GET", f"{_WS}/TaskQueues/{{WQ}}", reading.fetch_task_queue),

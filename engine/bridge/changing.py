@@ -1,6 +1,8 @@
 """The calls that change something (SDK protocol §3.1): the commands of the REST API in another envelope."""
 
-from engine.api import tasks, workers
+from dataclasses import replace
+
+from engine.api import tasks, transfers, workers
 from engine.api.forms import Form
 from engine.api.instructions import carried_out
 from engine.api.problems import bad_request, not_found
@@ -8,8 +10,8 @@ from engine.api.reservation_body import read_change
 from engine.bridge import payloads
 from engine.bridge.call import SdkCall
 from engine.bridge.payloads import Payload
-from engine.routing.commands import PrepareInstruction, UpdateReservation
-from engine.routing.views import ReservationView, TaskView, WorkerView
+from engine.routing.commands import CancelTransfer, PrepareInstruction, UpdateReservation
+from engine.routing.views import ReservationView, TaskView, TransferView, WorkerView
 from engine.routing.voice import VoiceInstruction
 
 _REST_NAMES = {"DequeueStatusCallbackEvents": "DequeueStatusCallbackEvent"}
@@ -62,6 +64,25 @@ async def update_reservation(call: SdkCall) -> Payload:
         )
         view = await call.submit(command, ReservationView)
     return await _flat(call, view)
+
+
+async def create_transfer(call: SdkCall) -> Payload:
+    """Hand a task of the caller on."""
+    task_sid = call.names["WT"]
+    call.found(await call.reads.task(call.workspace_sid, task_sid))
+    command = transfers.creation(call.api, task_sid, call.form)
+    view = await call.submit(replace(command, worker_sid=call.names["WK"]), TransferView)
+    return payloads.transfer(call.scope, view)
+
+
+async def update_transfer(call: SdkCall) -> Payload:
+    """Take a transfer of the caller back."""
+    task_sid, sid = call.names["WT"], call.names["TT"]
+    if transfers.cancels(call.form):
+        view = await call.submit(CancelTransfer(sid, task_sid, worker_sid=call.names["WK"]), TransferView)
+    else:
+        view = call.found(await call.reads.transfer(call.workspace_sid, task_sid, sid))
+    return payloads.transfer(call.scope, view)
 
 
 async def supervise(call: SdkCall) -> Payload:

@@ -12,19 +12,16 @@ reservations end unaccepted and nothing else is told of the task, they are told 
 its status is not the same any more.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import orjson
 
 from engine.bridge import payloads
+from engine.bridge.batch_views import channel_of, names_in, task_of, transfer_of, worker_of
 from engine.bridge.payloads import Payload, Scope
-from engine.routing.capacity import in_use
 from engine.routing.effects import Changes, Event
-from engine.routing.entities import ReservationStatus, Task, TaskStatus, WorkerChannel, Workspace
-from engine.routing.views import TaskView, WorkerChannelView, WorkerView
-
-_DEFAULT_TASK_TIMEOUT_S = 86_400
+from engine.routing.entities import Reservation, ReservationStatus, Transfer, Workspace
 
 _STATUS_OF_EVENT = {
     "reservation.created": ReservationStatus.PENDING,
@@ -37,11 +34,6 @@ _STATUS_OF_EVENT = {
     "reservation.completed": ReservationStatus.COMPLETED,
 }
 _UNACCEPTED = frozenset({"reservation.rejected", "reservation.timeout", "reservation.canceled"})
-_NAMES = (
-    ("task_channel_sid", "task_channel_unique_name"),
-    ("task_queue_sid", "task_queue_name"),
-    ("workflow_sid", "workflow_name"),
-)
 
 
 @dataclass(slots=True, frozen=True)
@@ -102,7 +94,7 @@ def translate(
         available: tells whether an activity makes available.
     """
     scope = Scope(workspace.account_sid, workspace.sid, now_ms)
-    batch = Batch(scope, changes, listens, available, _names(changes))
+    batch = Batch(scope, changes, listens, available, names_in(changes))
     frames: list[Frame] = []
     for event in changes.events:
         make = _FRAMES.get(event.event_type)
@@ -111,33 +103,12 @@ def translate(
     return frames + list(_updated_tasks(batch))
 
 
-def _names(changes: Changes) -> dict[str, str]:
-    names: dict[str, str] = {}
-    for event in changes.events:
-        data = event.data
-        for sid, name in _NAMES:
-            if sid in data and name in data:
-                names[data[sid]] = data[name]
-    return names
-
-
 def _worker(batch: Batch, event: Event) -> Iterator[Frame]:
     data = event.data
     worker = batch.changes.workers.get(data["worker_sid"])
     if worker is None or not batch.listens(worker.sid):
         return
-    view = WorkerView(
-        sid=worker.sid,
-        friendly_name=data["worker_name"],
-        activity_sid=data["worker_activity_sid"],
-        activity_name=data["worker_activity_name"],
-        available=batch.available(data["worker_activity_sid"]),
-        attributes=data["worker_attributes"],
-        date_created_ms=worker.date_created_ms,
-        date_updated_ms=event.event_date_ms,
-        date_status_changed_ms=worker.date_status_changed_ms,
-        version=int(data["worker_version"]),
-    )
+    view = worker_of(worker, event, available=batch.available(data["worker_activity_sid"]))
     yield Frame(worker.sid, event.event_type, view.activity_sid, payloads.worker(batch.scope, view))
 
 
@@ -147,25 +118,9 @@ def _channel(batch: Batch, event: Event) -> Iterator[Frame]:
         return
     for channel in batch.changes.worker_channels.values():
         if (channel.worker_sid, channel.task_channel_sid) == (data["worker_sid"], data["task_channel_sid"]):
-            view = _channel_view(channel, data["task_channel_unique_name"])
+            view = channel_of(channel, data["task_channel_unique_name"])
             payload = payloads.channel(batch.scope, view)
             yield Frame(channel.worker_sid, event.event_type, channel.sid, payload)
-
-
-def _channel_view(channel: WorkerChannel, unique_name: str) -> WorkerChannelView:
-    return WorkerChannelView(
-        sid=channel.sid,
-        worker_sid=channel.worker_sid,
-        task_channel_sid=channel.task_channel_sid,
-        task_channel_unique_name=unique_name,
-        configured_capacity=channel.configured_capacity,
-        available=channel.available,
-        assigned_tasks=channel.accepted,
-        open_reservations=in_use(channel),
-        date_created_ms=channel.date_created_ms,
-        date_updated_ms=channel.date_updated_ms,
-        last_reserved_ms=channel.last_reserved_ms,
-    )
 
 
 def _reservation(batch: Batch, event: Event) -> Iterator[Frame]:
@@ -177,17 +132,36 @@ def _reservation(batch: Batch, event: Event) -> Iterator[Frame]:
         batch.scope,
         entity,
         data["worker_name"],
-        _task_view(batch, event),
+        task_of(batch.changes, batch.names, event),
         status=_STATUS_OF_EVENT[event.event_type],
         version=int(data["reservation_version"]),
+        came_by=transfer_of(batch.changes, event) if "transfer_sid" in data else None,
+        outgoing=_outgoing(batch, entity),
     )
     yield Frame(entity.worker_sid, event.event_type, entity.sid, payload)
+
+
+def _outgoing(batch: Batch, reservation: Reservation) -> Transfer | None:
+    """Return the transfer under way that began with a reservation, if the batch has to do with it."""
+    task = batch.changes.tasks.get(reservation.task_sid)
+    for transfer in (*batch.changes.transfers.values(), *(task.transfers if task else ())):
+        if transfer.is_open and transfer.initiating_reservation_sid == reservation.sid:
+            return transfer
+    return None
+
+
+def _transfer(batch: Batch, event: Event) -> Iterator[Frame]:
+    """Tell the worker who began a transfer."""
+    worker_sid = event.data["transfer_initiating_worker_sid"]
+    if batch.listens(worker_sid):
+        payload = payloads.transfer(batch.scope, transfer_of(batch.changes, event))
+        yield Frame(worker_sid, event.event_type, payload["sid"], payload)
 
 
 def _task(batch: Batch, event: Event) -> Iterator[Frame]:
     task_sid = event.data["task_sid"]
     for worker_sid in batch.holders(task_sid):
-        payload = payloads.task(batch.scope, _task_view(batch, event))
+        payload = payloads.task(batch.scope, task_of(batch.changes, batch.names, event))
         yield Frame(worker_sid, event.event_type, task_sid, payload)
 
 
@@ -197,7 +171,7 @@ def _canceled_task(batch: Batch, event: Event) -> Iterator[Frame]:
     yield from frames
     worker_sid = event.data.get("task_routing_target", "")
     if not frames and worker_sid.startswith("WK") and batch.listens(worker_sid):
-        payload = payloads.task(batch.scope, _task_view(batch, event))
+        payload = payloads.task(batch.scope, task_of(batch.changes, batch.names, event))
         yield Frame(worker_sid, "reservation.failed", event.data["task_sid"], payload)
 
 
@@ -209,69 +183,8 @@ def _updated_tasks(batch: Batch) -> Iterator[Frame]:
         if task_sid is None or task_sid in told or task_sid not in batch.changes.tasks:
             continue
         for worker_sid in batch.holders(task_sid):
-            payload = payloads.task(batch.scope, _task_view(batch, event))
+            payload = payloads.task(batch.scope, task_of(batch.changes, batch.names, event))
             yield Frame(worker_sid, "task.updated", task_sid, payload)
-
-
-def _task_view(batch: Batch, event: Event) -> TaskView:
-    task = batch.changes.tasks.get(event.data["task_sid"])
-    return _task_of_event(event) if task is None else _task_of_batch(batch, task)
-
-
-def _task_of_batch(batch: Batch, task: Task) -> TaskView:
-    names = batch.names
-    return TaskView(
-        sid=task.sid,
-        status=task.status,
-        attributes=task.attributes,
-        addons=task.addons,
-        priority=task.priority,
-        reason=task.reason,
-        timeout_s=task.timeout_s,
-        task_channel_sid=task.task_channel_sid,
-        task_channel_unique_name=names.get(task.task_channel_sid, ""),
-        workflow_sid=task.workflow_sid,
-        workflow_friendly_name=names.get(task.workflow_sid or ""),
-        task_queue_sid=task.task_queue_sid,
-        task_queue_friendly_name=names.get(task.task_queue_sid or ""),
-        routing_target=task.routing_target,
-        ignore_capacity=task.ignore_capacity,
-        virtual_start_ms=task.virtual_start_ms,
-        task_queue_entered_ms=task.task_queue_entered_ms,
-        date_created_ms=task.date_created_ms,
-        date_updated_ms=task.date_updated_ms,
-        version=task.version,
-    )
-
-
-def _task_of_event(event: Event) -> TaskView:
-    """Tell a task that the batch did not change or that it deleted, from what the event says of it.
-
-    Its reservation has ended with this event. Events do not have add-ons and time to live: the defaults.
-    """
-    data: Mapping[str, str] = event.data
-    return TaskView(
-        sid=data["task_sid"],
-        status=TaskStatus(data["task_assignment_status"]),
-        attributes=data["task_attributes"],
-        addons="{}",
-        priority=int(data["task_priority"]),
-        reason=data.get("task_canceled_reason", data.get("task_completed_reason")),
-        timeout_s=_DEFAULT_TASK_TIMEOUT_S,
-        task_channel_sid=data["task_channel_sid"],
-        task_channel_unique_name=data["task_channel_unique_name"],
-        workflow_sid=data.get("workflow_sid"),
-        workflow_friendly_name=data.get("workflow_name"),
-        task_queue_sid=data.get("task_queue_sid"),
-        task_queue_friendly_name=data.get("task_queue_name"),
-        routing_target=data.get("task_routing_target"),
-        ignore_capacity=data["task_ignore_capacity"] == "true",
-        virtual_start_ms=int(data["task_virtual_start_time"]) * 1000,
-        task_queue_entered_ms=None,
-        date_created_ms=int(data["task_date_created"]) * 1000,
-        date_updated_ms=event.event_date_ms,
-        version=int(data["task_version"]),
-    )
 
 
 _FRAMES: dict[str, Callable[[Batch, Event], Iterator[Frame]]] = {
@@ -284,5 +197,10 @@ _FRAMES: dict[str, Callable[[Batch, Event], Iterator[Frame]]] = {
     "task.canceled": _canceled_task,
     "task.completed": _task,
     "task.wrapup": _task,
+    "task.transfer-initiated": _transfer,
+    "task.transfer-attempt-failed": _transfer,
+    "task.transfer-completed": _transfer,
+    "task.transfer-failed": _transfer,
+    "task.transfer-canceled": _transfer,
 }
-_TOLD_OF_TASKS = frozenset(event_type for event_type in _FRAMES if event_type.startswith("task."))
+_TOLD_OF_TASKS = frozenset({"task.updated", "task.canceled", "task.completed", "task.wrapup"})

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.routing.entities import Reservation, ReservationStatus
+from engine.routing.entities import Reservation, ReservationStatus, Transfer
 from engine.routing.values import available_capacity_percentage
 from engine.routing.views import (
     ActivityView,
     ReservationView,
     TaskQueueView,
     TaskView,
+    TransferView,
     WorkerChannelView,
     WorkerView,
 )
@@ -125,8 +126,21 @@ def reservation(
     *,
     status: ReservationStatus | None = None,
     version: int | None = None,
+    came_by: Transfer | TransferView | None = None,
+    outgoing: Transfer | TransferView | None = None,
 ) -> Payload:
-    """Tell a reservation with its task (§5.5); `status` and `version` are those of an earlier moment."""
+    """Tell a reservation with its task (§5.5).
+
+    Args:
+        scope: whose it is.
+        entity: the reservation.
+        worker_name: of its worker.
+        task_view: its task.
+        status: its status at an earlier moment; None = the present one.
+        version: its version at that moment.
+        came_by: the transfer that it is an offer of. The SDK crashes on a null: without one there is no key.
+        outgoing: the transfer under way that its worker has begun; likewise.
+    """
     told: Payload = {
         **scope.sids(),
         "sid": entity.sid,
@@ -144,6 +158,32 @@ def reservation(
     }
     if entity.canceled_reason_code is not None:
         told["canceled_reason_code"] = entity.canceled_reason_code
+    if came_by is not None:
+        told["task_transfer"] = transfer(scope, came_by)
+    if outgoing is not None:
+        told["active_outgoing_task_transfer"] = transfer(scope, outgoing)
+    return told
+
+
+def transfer(scope: Scope, view: Transfer | TransferView) -> Payload:
+    """Tell a transfer (§5.7)."""
+    told: Payload = {
+        **scope.sids(),
+        "sid": view.sid,
+        "task_sid": view.task_sid,
+        "transfer_type": view.type,
+        "transfer_mode": view.mode,
+        "transfer_to": view.to_sid,
+        "transfer_status": view.status,
+        "date_created": view.date_created_ms // 1000,
+        "date_updated": view.date_updated_ms // 1000,
+        "initiating_reservation_sid": view.initiating_reservation_sid,
+        "initiating_worker_sid": view.initiating_worker_sid,
+        "initiating_queue_sid": view.initiating_queue_sid,
+        "initiating_workflow_sid": view.initiating_workflow_sid,
+    }
+    if view.failed_reason is not None:
+        told["transfer_failed_reason"] = view.failed_reason
     return told
 
 

@@ -133,7 +133,14 @@ def _statuses(call: SdkCall) -> list[ReservationStatus]:
 
 
 def _told(call: SdkCall, offer: Offer, worker_name: str) -> Payload:
-    return payloads.reservation(call.scope, offer.reservation, worker_name, call.found(offer.task))
+    return payloads.reservation(
+        call.scope,
+        offer.reservation,
+        worker_name,
+        call.found(offer.task),
+        came_by=offer.came_by,
+        outgoing=offer.outgoing,
+    )
 
 
 def _note(call: SdkCall, what: Listed, sids: list[str]) -> None:

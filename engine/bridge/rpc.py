@@ -13,6 +13,7 @@ import orjson
 import structlog
 from aiohttp import web
 
+from engine.api import fields
 from engine.api.access import Asked
 from engine.api.forms import EMPTY, Form, form_of, read_large_body
 from engine.api.problems import access_denied, bad_request, not_found, precondition_failed, too_many_requests
@@ -22,6 +23,7 @@ from engine.bridge.hub import WorkerKey
 from engine.bridge.tokens import Session, identify, owns
 
 _VERSION_DIGITS_MAX = 18
+_TASK = fields.sid("WT")
 
 
 @dataclass(slots=True, frozen=True)
@@ -79,6 +81,8 @@ class Calls:
             raise not_found(path)
         route, names = found
         form = form_of(envelope.params, self._bridge.api.limits.request_fields_max)
+        if route.task_in:
+            names = {**names, "WT": form.required(route.task_in, _TASK)}
         await self._admit(route, path, names, form, session)
         self._bridge.hub.seen((session.workspace_sid, session.worker_sid), session.expires_ms)
         call = SdkCall(self._bridge, session, path, names, form, _if_match(request))
@@ -98,9 +102,16 @@ class Calls:
         )
         if api.rate_limiter.enabled:
             api.rate_limiter.admit(session.principal, asked, {})
-        allowed = await owns(api, session.account_sid, names["WS"])
-        if not allowed or grant is None or not await grant.permits(asked, api.reads):
-            raise access_denied(route.method, path)
+        # A call that names its own worker in the path and is judged by its task is still that worker's.
+        mine = not route.task_in or names["WK"] == session.worker_sid
+        if (
+            mine
+            and grant is not None
+            and await owns(api, session.account_sid, names["WS"])
+            and await grant.permits(asked, api.reads)
+        ):
+            return
+        raise access_denied(route.method, path)
 
 
 def read_envelope(raw: bytes) -> Envelope:

@@ -23,6 +23,14 @@ SELECT t.*
 FROM tasks AS t
 WHERE t.workspace_sid = $1 AND t.sid = ANY($2::text[]) AND t.date_deleted_ms IS NULL
 
+-- name: bridge_transfers
+-- Of these tasks: the transfers named, and those under way.
+SELECT {columns}
+FROM transfers AS tt
+WHERE tt.workspace_sid = $1
+    AND tt.task_sid = ANY($2::text[])
+    AND (tt.sid = ANY($3::text[]) OR tt.status = 'initiated')
+
 -- name: presence_arrived
 INSERT INTO worker_presence (workspace_sid, worker_sid, node) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.clients.node_client import node_modules
-from tests.support.fixtures import daemon, open_directory, start_daemon
+from tests.support.fixtures import open_directory, start_daemon
 
-__all__ = ["daemon", "modules", "open_directory", "start_daemon"]
+__all__ = ["modules", "open_directory", "start_daemon"]
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ const crypto = require("node:crypto");
 const { Worker, Supervisor, Workspace } = require("twilio-taskrouter");
 
 const { TASKROUTER_URL: url, ACCOUNT_SID: accountSid, AUTH_TOKEN: authToken } = process.env;
-const MILESTONE_MS = 15_000;
+const MILESTONE_MS = 30_000;
 const POLL_MS = 10;
 const EVENT_BRIDGE = {
   ebServer: `${url}/v1/wschannels`,
@@ -116,21 +116,26 @@ class World {
   }
 
   /** The SDK's worker, ready and available. */
-  async available(name, options = {}) {
-    const worker = this.connect(name, { connectActivitySid: this.activities.Available, ...options });
+  async available(name, options = {}, token = this.token(name)) {
+    const worker = this.connect(name, { connectActivitySid: this.activities.Available, ...options }, token);
     await next(worker, "ready");
     await eventually(`${name} is available`, () => worker.activity.name === "Available");
     return worker;
   }
 
-  supervisor(name, options = {}) {
-    const supervisor = new Supervisor(this.token(name, { role: "supervisor" }), { ...EVENT_BRIDGE, ...options });
+  supervisor(name, options = {}, role = "supervisor") {
+    const supervisor = new Supervisor(this.token(name, { role }), { ...EVENT_BRIDGE, ...options });
     open.add(supervisor);
     return supervisor;
   }
 
   workspace(options = {}, token = this.token(null, { role: "admin" })) {
     return new Workspace(token, { ebServer: EVENT_BRIDGE.ebServer, logLevel: "silent", ...options });
+  }
+
+  /** A task for this worker alone. */
+  taskFor(name, fields = {}) {
+    return this.createTask({ RoutingTarget: this.workers[name].sid, ...fields });
   }
 
   createTask(fields = {}) {
