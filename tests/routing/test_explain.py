@@ -330,6 +330,18 @@ def test_on_a_channel_with_its_own_line_only_offers_on_that_channel_are_told_of(
     )
 
 
+def test_beyond_20_kinds_of_reasons_the_others_are_counted(world: World) -> None:
+    world.simple_workflow(world.queue())
+    task = world.task()
+    for number in range(22):
+        activity = world.new_sid("WA")
+        world.do(c.CreateActivity(activity, f"pause {number}"))
+        world.do(c.CreateWorker(world.new_sid("WK"), f"worker {number}", activity_sid=activity))
+        explanation = explain(world, task)
+        assert len(explanation.reasons) == min(number + 1, 20)
+        assert explanation.reasons_left_out == max(number - 19, 0)
+
+
 def test_an_order_by_is_told_with_the_workers_values(world: World) -> None:
     world.workflow(targeting(world.queue(), order_by="worker.level DESC, worker.rank"))
     world.worker("low", level=1)
