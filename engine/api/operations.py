@@ -74,9 +74,9 @@ def required(name: str, reader: AnyReader, about: str) -> Field:
     return Field(name, reader, about, None, _required, required=True)
 
 
-def repeated(name: str, reader: AnyReader, about: str, take: Take) -> Field:
+def repeated(name: str, reader: AnyReader, about: str, take: Take, *, required: bool = False) -> Field:
     """Declare a field that may be sent several times; `take` reads all of its values."""
-    return Field(name, reader, about, None, take, many=True)
+    return Field(name, reader, about, None, take, required=required, many=True)
 
 
 def _required(form: Form, name: str, reader: Reader[Any], _default: Any) -> Any:

@@ -45,4 +45,8 @@ WHICH_WORKERS = NAME | Fields(
     queue_sid=optional("TaskQueueSid", fields.sid("WQ"), "Only the workers whom this queue takes."),
     queue_name=optional("TaskQueueName", fields.text, "Only the workers whom the queue of this name takes."),
 )
-QUEUES = Fields(sids=repeated("QueueSids", fields.sid("WQ"), f"1 to {BULK_QUEUES_MAX} queues.", _queue_sids))
+QUEUES = Fields(
+    sids=repeated(
+        "QueueSids", fields.sid("WQ"), f"1 to {BULK_QUEUES_MAX} queues.", _queue_sids, required=True
+    )
+)
