@@ -67,12 +67,13 @@ def _explain_waiting(board: Board, task: Task, command: ExplainTask, now_ms: int
     return TaskExplanation(
         task=task_view(state, task),
         evaluated_ms=now_ms,
-        summary=_summary(reasons, len(sids)),
+        summary=_summary(reasons, len(sids), task),
         assignment_count=task.assignment_count,
         route=route_of(board, task),
-        asked=asked_of(board, class_.demand, target),
+        asked=asked_of(board, task, class_.demand, target),
         timers=timers_of(board, task),
         position=position_of(board, task, class_),
+        offers=offers_of(board, task, class_.demand),
         reasons=reasons,
         reasons_left_out=left_out,
         worker_count=len(sids),
@@ -92,7 +93,7 @@ def _explain_offered(board: Board, task: Task, now_ms: int) -> TaskExplanation:
         summary=summary_of(offers, now_ms),
         assignment_count=task.assignment_count,
         route=route_of(board, task),
-        asked=asked_of(board, demand, target),
+        asked=asked_of(board, task, demand, target),
         timers=timers_of(board, task),
         offers=offers,
     )
@@ -137,14 +138,15 @@ def _page(sids: list[str], command: ExplainTask) -> tuple[list[str], str | None,
     return page, page[-1] if more else None, came_from
 
 
-def _summary(reasons: tuple[ReasonView, ...], workers: int) -> str:
+def _summary(reasons: tuple[ReasonView, ...], workers: int, task: Task) -> str:
+    waits = "It waits" if task.open_transfer is None else f"Its transfer to {task.open_transfer.to_sid} waits"
     if not workers:
-        return "It waits: there is no worker in this workspace."
+        return f"{waits}: there is no worker in this workspace."
     if reasons[0].reason is Reason.NONE:
         return f"It is about to be offered: {reasons[0].workers} of {workers} workers can take it now."
     told = [f"{reason.workers}: {_told(reason)}." for reason in reasons[:REASONS_IN_SUMMARY]]
     more = " And others." if len(reasons) > REASONS_IN_SUMMARY else ""
-    return f"It waits: none of {workers} workers can be offered it now. {' '.join(told)}{more}"
+    return f"{waits}: none of {workers} workers can be offered it now. {' '.join(told)}{more}"
 
 
 def _told(reason: ReasonView) -> str:

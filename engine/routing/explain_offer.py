@@ -7,7 +7,7 @@ from engine.expressions.semantics import look_up
 from engine.routing.board import Board, Choice
 from engine.routing.deadlines import Due
 from engine.routing.eligibility import Demand
-from engine.routing.entities import Reservation, ReservationStatus, Task, Worker
+from engine.routing.entities import Reservation, ReservationStatus, Task, TransferType, Worker
 from engine.routing.explain_views import OfferView
 from engine.routing.lifecycle import in_order
 
@@ -21,7 +21,7 @@ _SAID = {
 
 
 def offers_of(board: Board, task: Task, demand: Demand) -> tuple[OfferView, ...]:
-    """Tell who is offered or holds a task, in the order they were reserved.
+    """Tell who is offered or holds a task, in the order they were reserved; several do after a transfer.
 
     Why a worker was chosen is what was noted when the round began; attributes are told as they are now.
     """
@@ -51,11 +51,28 @@ def _offer(board: Board, reservation: Reservation, demand: Demand, choice: Choic
         status=reservation.status,
         since_ms=reservation.date_updated_ms,
         until_ms=deadlines.due_of(Due.RESERVATION, reservation.sid),
-        chosen_because=_chosen_because(reservation, worker, demand, choice),
+        chosen_because=_chosen_because(board, reservation, worker, demand, choice),
     )
 
 
-def _chosen_because(reservation: Reservation, worker: Worker, demand: Demand, choice: Choice | None) -> str:
+def _chosen_because(
+    board: Board, reservation: Reservation, worker: Worker, demand: Demand, choice: Choice | None
+) -> str:
+    if reservation.transfer_sid is None:
+        return _chosen_by_matcher(reservation, worker, demand, choice)
+    transfer = board.state.transfers[reservation.transfer_sid]
+    giver = board.state.workers.get(transfer.initiating_worker_sid)
+    came = f"transferred by {giver.friendly_name if giver else transfer.initiating_worker_sid}"
+    if transfer.type is TransferType.WORKER:
+        return f"{came} to it"
+    queue = board.state.task_queues.get(transfer.to_sid)
+    because = _chosen_by_matcher(reservation, worker, demand, choice)
+    return f"{came} to {queue.friendly_name if queue else transfer.to_sid}; {because}"
+
+
+def _chosen_by_matcher(
+    reservation: Reservation, worker: Worker, demand: Demand, choice: Choice | None
+) -> str:
     if demand.named is not None and demand.admits(worker):
         return "it is the only worker that may take the task"
     ready, idle_since_ms = choice or (0, {})

@@ -45,12 +45,14 @@ def _filter(configuration: WorkflowConfiguration | None, index: int | None) -> F
 
 
 def _kind(task: Task) -> RouteKind:
+    if task.open_transfer is not None:
+        return RouteKind.TRANSFER
     if task.filter_index is not None:
         return RouteKind.DEFAULT_FILTER if task.filter_index == DEFAULT_FILTER else RouteKind.FILTER
     return RouteKind.WORKER if task.task_queue_sid is None else RouteKind.TASK_QUEUE
 
 
-def asked_of(board: Board, demand: Demand, target: Target | None) -> AskedView:
+def asked_of(board: Board, task: Task, demand: Demand, target: Target | None) -> AskedView:
     """Tell what a task asks of a worker; `demand` is what it waits for, or would if it waited."""
     queue = board.state.task_queues.get(demand.queue_sid or "")
     expression = target.expression if target else None
@@ -63,15 +65,17 @@ def asked_of(board: Board, demand: Demand, target: Target | None) -> AskedView:
         order_by=demand.order_by.text if demand.order_by else None,
         skip_if=skip_if.text if skip_if else None,
         worker=name,
-        worker_named_by=_named_by(known_by, target),
+        worker_named_by=_named_by(task, known_by, target),
         worker_note=_worker_note(board, demand),
         ignores_capacity=demand.ignores_capacity,
     )
 
 
-def _named_by(known_by: KnownBy | None, target: Target | None) -> str | None:
+def _named_by(task: Task, known_by: KnownBy | None, target: Target | None) -> str | None:
     if known_by is None:
         return None
+    if task.open_transfer is not None:
+        return "transfer"
     return f"known_worker_{known_by.value}" if target is not None else "routing_target"
 
 
@@ -101,7 +105,8 @@ def timers_of(board: Board, task: Task) -> tuple[TimerView, ...]:
 
 
 def _step_ends_ms(task: Task) -> int | None:
-    return task.step_deadline_ms if task.status in (TaskStatus.PENDING, TaskStatus.RESERVED) else None
+    in_step = task.status in (TaskStatus.PENDING, TaskStatus.RESERVED) and task.open_transfer is None
+    return task.step_deadline_ms if in_step else None
 
 
 def _after_step(board: Board, task: Task) -> str:

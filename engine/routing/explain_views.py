@@ -14,6 +14,8 @@ class Reason(StrEnum):
     TARGET_EXPRESSION = "target_expression"
     KNOWN_WORKER = "known_worker"
     ROUTING_TARGET = "routing_target"
+    WORKING_ON_IT = "working_on_it"
+    """It holds the task, which is being transferred."""
     ACTIVITY = "activity"
     CHANNEL = "channel_unavailable"
     CAPACITY = "capacity"
@@ -30,6 +32,8 @@ class RouteKind(StrEnum):
     DEFAULT_FILTER = "default_filter"
     TASK_QUEUE = "task_queue"
     WORKER = "worker"
+    TRANSFER = "transfer"
+    """It goes where a transfer sends it; filter and target are those it was in before."""
 
 
 @dataclass(slots=True, frozen=True)

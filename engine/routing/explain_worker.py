@@ -17,6 +17,7 @@ from engine.routing.capacity import Obstacle
 from engine.routing.eligibility import Demand
 from engine.routing.entities import Activity, ReservationStatus, Task, Worker
 from engine.routing.explain_views import Reason, WorkerReasonView
+from engine.routing.matching import working_on
 from engine.routing.values import time_values
 from engine.routing.workflow import Target
 
@@ -48,6 +49,7 @@ class Verdict:
 
 _READY = Verdict(Reason.NONE)
 _BACKING_OFF = Verdict(Reason.BACK_OFF)
+_WORKING_ON_IT = Verdict(Reason.WORKING_ON_IT)
 
 
 class Judge:
@@ -70,6 +72,7 @@ class Judge:
         self._task = task
         self._demand = demand
         self._now_ms = now_ms
+        self._working_on_it = working_on(task)
         self._channel = state.task_channels[demand.channel_sid].unique_name
         self._queue_name = queue.friendly_name if queue else ""
         self._members = None if queue is None else board.eligibility.members(queue.sid)
@@ -90,6 +93,8 @@ class Judge:
         demand = self._demand
         if not self._eligibility.is_eligible(demand, worker):
             return self._ineligible(worker)
+        if worker.sid in self._working_on_it:
+            return _WORKING_ON_IT
         if not demand.ignores_capacity:
             activity = self._state.activities[worker.activity_sid]
             obstacle = self._obstacle(worker, activity)
@@ -212,6 +217,7 @@ _SAY: dict[Reason, Callable[[Judge, Verdict], str]] = {
     Reason.TARGET_EXPRESSION: Judge.say_target_expression,
     Reason.KNOWN_WORKER: Judge.say_named,
     Reason.ROUTING_TARGET: Judge.say_named,
+    Reason.WORKING_ON_IT: lambda *_: "is working on it already",
     Reason.ACTIVITY: lambda _, verdict: f"activity {verdict.activity_name} is not available",
     Reason.CHANNEL: Judge.say_channel,
     Reason.CAPACITY: Judge.say_capacity,
@@ -234,6 +240,7 @@ _UNBLOCKED = {
     Reason.TARGET_EXPRESSION: "when a worker for whom {clause} holds is available",
     Reason.KNOWN_WORKER: "when the worker that the task names is available",
     Reason.ROUTING_TARGET: "when the worker that the task is for is available",
+    Reason.WORKING_ON_IT: "when the worker wraps up or completes its own reservation",
     Reason.ACTIVITY: "when the worker moves to an available activity",
     Reason.CHANNEL: "when the {channel} channel is switched on for the worker",
     Reason.CAPACITY: "when a {channel} reservation of the worker ends, or its capacity is raised",

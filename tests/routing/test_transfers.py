@@ -7,6 +7,7 @@ from engine.routing.entities import ReservationStatus as R
 from engine.routing.entities import TaskStatus as T
 from engine.routing.entities import TransferMode, TransferStatus, TransferType
 from engine.routing.errors import NotFound, Refused, VersionMismatch
+from engine.routing.explain_views import Reason, RouteKind
 from engine.routing.limits import RoutingLimits
 from tests.routing.handed import Handed
 from tests.routing.world import one, routing
@@ -660,3 +661,38 @@ def test_a_task_for_a_worker_that_nobody_holds_leaves_the_queue_it_was_transferr
     world.answer(world.cai, R.REJECTED)
     assert world.is_at() == ("reserved", {"ann": "pending"})
     assert world.queue_of(world.wt) is None
+
+
+def test_a_waiting_transfer_is_explained_with_who_holds_the_task_and_who_may_not_have_it(
+    world: Handed,
+) -> None:
+    world.capacity(world.ann, "default", 2)
+    world.do(c.UpdateTaskQueue(world.second, target_workers="1==1"))
+    for sid in (world.bob, world.cai):
+        world.activity(sid, "Offline")
+    world.hand(world.second)
+    explanation = world.core.explain(world.wt, world.now_ms)
+    assert explanation.summary.startswith(f"Its transfer to {world.second} waits: none of 3 workers")
+    assert [(offer.worker_name, offer.status) for offer in explanation.offers] == [("ann", "accepted")]
+    assert {view.friendly_name: view.reason for view in explanation.workers} == {
+        "ann": Reason.WORKING_ON_IT,
+        "bob": Reason.ACTIVITY,
+        "cai": Reason.ACTIVITY,
+    }
+    assert explanation.route is not None
+    assert explanation.route.kind is RouteKind.TRANSFER
+    assert "step" not in {timer.name for timer in explanation.timers}
+
+
+def test_an_offer_of_a_transfer_is_explained_by_who_handed_the_task_on(world: Handed) -> None:
+    world.hand(world.bob)
+    explanation = world.core.explain(world.wt, world.now_ms)
+    assert explanation.asked is not None
+    assert (explanation.asked.worker, explanation.asked.worker_named_by) == (world.bob, "transfer")
+    assert explanation.offers[-1].chosen_because == "transferred by ann to it"
+    world.take_back()
+    world.hand(world.second)
+    explanation = world.core.explain(world.wt, world.now_ms)
+    assert explanation.offers[-1].chosen_because.startswith(
+        "transferred by ann to second; first of 2 workers that could be offered the task"
+    )
