@@ -180,8 +180,7 @@ def _route(state: WorkspaceState, command: CreateTask) -> _Route:
         if workflow_sid is not None and workflow_sid != target:
             raise Refused("RoutingTarget and WorkflowSid name different Workflows")
         workflow_sid = target
-    past_filters = command.task_queue_sid is not None or (target is not None and not target.startswith("WW"))
-    workflow = _workflow(state, workflow_sid, required=not past_filters)
+    workflow = _workflow(state, workflow_sid, required=target is None and command.task_queue_sid is None)
     to_worker = target is not None and target.startswith("WK")
     if command.ignore_capacity and not to_worker:
         raise Refused("IgnoreCapacity: only with a Worker as RoutingTarget")

@@ -158,6 +158,20 @@ def test_a_symbol_of_other_languages_is_told_what_to_write_for_it(symbol: str, h
         assert error.message.startswith(f"found '{symbol}', expecting ")
 
 
+@pytest.mark.parametrize("word", ["and", "or", "in", "HAS", "Contains"])
+def test_a_keyword_in_place_of_a_value_is_said_to_be_one(word: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        parse(f"a == {word}")
+    assert caught.value.hint == f"{word} is a keyword; put it in quotes when it is meant as text"
+
+
+@pytest.mark.parametrize("word", ["true", "False", "null", "in", "has", "contains"])
+def test_a_keyword_behind_a_comparison_is_no_text_without_quotes(word: str) -> None:
+    with pytest.raises(ExpressionError, match=f"found '{word}', expecting AND, OR") as caught:
+        parse(f"a == 1 {word} b")
+    assert caught.value.hint is None
+
+
 def test_text_of_the_error_with_and_without_hint() -> None:
     assert str(ExpressionError(3, "found x", None)) == "column 3: found x"
     assert str(ExpressionError(3, "found x", "write y")) == "column 3: found x (write y)"

@@ -168,6 +168,7 @@ TARGETS = {
         "worker.channel.voice.capacity == 0",
         "a channel has configured_capacity, assigned_tasks",
     ),
+    "no such day": ("taskrouter.dayOfWeek == 'THU'", "taskrouter.dayOfWeek is never 'THU'; write 'Thu'"),
     "a figure as text": ("worker.channel.voice.assigned_tasks == '0'", "write 0 without quotes"),
     "NOT IN what may be missing": (
         "worker.sid NOT IN task.no",
