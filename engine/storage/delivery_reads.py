@@ -9,10 +9,12 @@ from engine.storage.queries import query
 from engine.storage.reader import Reader
 from engine.storage.rows import mapper_of
 
+_MAPPER = mapper_of(DeliveryView, enums={"status": {member.value: member for member in DeliveryStatus}})
 _DELIVERIES: Listing[DeliveryView] = Listing(
-    query("select_deliveries"),
-    mapper_of(DeliveryView, enums={"status": {member.value: member for member in DeliveryStatus}}),
-    "ED",
+    query("select_deliveries").replace("{lookup}", "LIMIT 1"), _MAPPER, "ED"
+)
+_DELIVERIES_OF_EVENTS: Listing[DeliveryView] = Listing(
+    query("select_deliveries").replace("{lookup}", ""), _MAPPER, "ED"
 )
 
 _NEWEST_FIRST: Order[DeliveryView] = Order(
@@ -57,11 +59,15 @@ class DeliveryReads(Reader):
                 if found is None:
                     raise BadCursor("the page token is not one of this list")
                 cursor = [found.event_date_ms, found.sequence]
-            walk = Walk(_DELIVERIES, parameters, _NEWEST_FIRST, forward=page.before is None)
+            few = task_sid or worker_sid or event_sid
+            listing = _DELIVERIES_OF_EVENTS if few else _DELIVERIES
+            walk = Walk(listing, parameters, _NEWEST_FIRST, forward=page.before is None)
             return await walk.page(connection, page, cursor)
 
 
 async def _find(connection: Connection, workspace_sid: str, sid: str) -> DeliveryView | None:
     if not is_sid(sid, "ED"):
         return None
-    return await _DELIVERIES.one(connection, "e.sid = $8", (workspace_sid, *_NO_FILTERS, f"EV{sid[2:]}"))
+    return await _DELIVERIES_OF_EVENTS.one(
+        connection, "e.sid = $8", (workspace_sid, *_NO_FILTERS, f"EV{sid[2:]}")
+    )

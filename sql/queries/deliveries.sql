@@ -90,13 +90,19 @@ SELECT
 FROM walked
 
 -- name: select_deliveries
+-- {lookup} is LIMIT 1 to have the deliveries walked and their events looked up one by one, which a planner that
+-- underrates the join would not do; empty to let it begin with the few events that a filter leaves.
 SELECT
     'ED' || substr(e.sid, 3) AS sid, d.workspace_sid, e.sid AS event_sid, e.event_type, d.sequence,
     e.resource_type, e.resource_sid, e.task_sid, e.worker_sid, d.status, d.attempts, d.event_date_ms,
     d.pending_since_ms, d.next_attempt_ms, d.last_attempt_ms, d.last_status, d.last_error
 FROM event_deliveries AS d
-JOIN events AS e
-    ON e.workspace_sid = d.workspace_sid AND e.event_date_ms = d.event_date_ms AND e.sequence = d.sequence
+CROSS JOIN LATERAL (
+    SELECT e.*
+    FROM events AS e
+    WHERE e.workspace_sid = d.workspace_sid AND e.event_date_ms = d.event_date_ms AND e.sequence = d.sequence
+    {lookup}
+) AS e
 WHERE d.workspace_sid = $1
     AND ($2::text IS NULL OR d.status = $2)
     AND ($3::text IS NULL OR e.event_type = $3)

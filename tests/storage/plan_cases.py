@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from engine.routing.deliveries import DeliveryStatus
 from engine.routing.entities import ReservationStatus, TaskStatus
 from engine.routing.rollups import HOUR_MS, MINUTE_MS
 from engine.routing.statistics_views import Scope
+from engine.storage.bridge_reads import BridgeReads
 from engine.storage.partitions import DAY_MS
 from engine.storage.reads import PageRequest, Reads
 from engine.storage.store import PostgresStore
@@ -46,6 +48,8 @@ ALL_QUEUES = Bounds(rows=ROWS // 10, sorted=ROWS // 10, blocks=ROWS)
 """Nor is there one for queues, at most 5,000."""
 SPARSE = Bounds(rows=4 * PAGE * QUEUES, blocks=4 * PAGE * QUEUES)
 """A queue's share of the log: the walk passes by the others' events."""
+JOINED = Bounds(rows=ROWS // 5, sorted=ROWS // 50, blocks=ROWS // 5, whole=True)
+"""A worker's events, and the deliveries beyond the cursor."""
 SOME = Bounds(rows=ROWS // 100, sorted=ROWS // 100, blocks=ROWS // 10)
 """So few rows have what is asked for that they are picked and sorted."""
 WITHIN_TIES = Bounds(rows=ROWS // 10, sorted=ROWS // 10, blocks=ROWS // 5)
@@ -118,6 +122,18 @@ EVENT_LISTS: dict[str, tuple[dict[str, Any], Bounds]] = {
 }
 
 
+DELIVERY_LISTS: dict[str, tuple[dict[str, Any], Bounds]] = {
+    "all": ({}, PAGE_SIZED),
+    "delivered": ({"status": DeliveryStatus.DELIVERED}, PAGE_SIZED),
+    "pending": ({"status": DeliveryStatus.PENDING}, PAGE_SIZED),
+    "dead": ({"status": DeliveryStatus.DEAD}, PAGE_SIZED),
+    "type": ({"event_type": "task.created"}, PAGE_SIZED),
+    "task": ({"task_sid": sid("WT", 70)}, PAGE_SIZED),
+    "worker": ({"worker_sid": sid("WK", 21)}, JOINED),
+    "event": ({"event_sid": sid("EV", 0)}, PAGE_SIZED),
+}
+
+
 def lists(reads: Reads, now_ms: int) -> dict[str, tuple[Listing, Bounds]]:
     """Every list, with every filter and order."""
     window = {"start_ms": now_ms - DAY_MS, "end_ms": now_ms}
@@ -176,6 +192,8 @@ def lists(reads: Reads, now_ms: int) -> dict[str, tuple[Listing, Bounds]]:
         found[f"tasks: {name}"] = (lambda page, f=filters: reads.tasks(HERE, page, **f), bounds)
     for name, (filters, bounds) in EVENT_LISTS.items():
         found[f"events: {name}"] = (lambda page, f=filters: reads.events(HERE, page, **window, **f), bounds)
+    for name, (filters, bounds) in DELIVERY_LISTS.items():
+        found[f"deliveries: {name}"] = (lambda page, f=filters: reads.deliveries(HERE, page, **f), bounds)
     for key in ("date_created", "date_updated", "date_status_changed", "friendly_name"):
         for down in (False, True):
             order = [(key, down)]
@@ -193,7 +211,9 @@ def lists(reads: Reads, now_ms: int) -> dict[str, tuple[Listing, Bounds]]:
     return found
 
 
-def fetches(reads: Reads, store: PostgresStore, now_ms: int) -> dict[str, Callable[[], Awaitable[Any]]]:
+def fetches(
+    reads: Reads, bridge: BridgeReads, store: PostgresStore, now_ms: int
+) -> dict[str, Callable[[], Awaitable[Any]]]:
     """Every fetch of one thing."""
     newest = many_rows.event_sid(ROWS - 7, now_ms, ROWS)
     return {
@@ -210,6 +230,9 @@ def fetches(reads: Reads, store: PostgresStore, now_ms: int) -> dict[str, Callab
         "reservation of a task": lambda: reads.task_reservation(HERE, sid("WT", 7), sid("WR", 7)),
         "reservation of a worker": lambda: reads.worker_reservation(HERE, sid("WK", 21), sid("WR", 7)),
         "event": lambda: reads.event(HERE, newest),
+        "delivery": lambda: reads.delivery(HERE, f"ED{newest[2:]}"),
+        "offers": lambda: bridge.offers(HERE, sid("WK", 21), [ReservationStatus.REJECTED], size=PAGE),
+        "offer": lambda: bridge.offer(HERE, sid("WR", 7)),
         "key": lambda: reads.api_key(ACCOUNT, sid("SK", 500)),
         "finished task": lambda: store.finished_task(HERE, sid("WT", 3), 0),
         "any reservation": lambda: store.reservation(HERE, sid("WR", 3)),

@@ -216,6 +216,15 @@ FILLED: tuple[tuple[tuple[str, str], ...], ...] = (
             {_SERIES}
             """,
         ),
+        (
+            "event_deliveries",
+            f"""
+            SELECT '{HERE}', n, {_EVENT_MS},
+                CASE n % 1000 WHEN 0 THEN 'dead' WHEN 1 THEN 'pending' ELSE 'delivered' END,
+                1, 0, 0, 0, 200, NULL
+            {_SERIES}
+            """,
+        ),
     ),
 )
 """What is filled one after the other, next to other such groups."""
