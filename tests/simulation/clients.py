@@ -77,7 +77,7 @@ class Clients:
         while outcome != "done":
             if self._cluster.nodes:
                 node = self._random.choice(self._cluster.nodes)
-                outcome, view = await _outcome(node, node.service.create_workspace(ACCOUNT, **options))
+                outcome, view = await outcome_of(node, node.service.create_workspace(ACCOUNT, **options))
                 self._journal.step(f"create workspace → {outcome}: {view}")
             await asyncio.sleep(0.0 if outcome == "done" else 1.0)
         assert view is not None
@@ -107,7 +107,7 @@ class Clients:
             work = node.service.submit_internal(workspace_sid, command)
         else:
             work = node.service.submit(ACCOUNT, workspace_sid, command)
-        outcome, told = await _outcome(node, work)
+        outcome, told = await outcome_of(node, work)
         self._journal.report.answers[outcome] += 1
         self._journal.step(f"{command} → {outcome}: {told}")
         if outcome == "done":
@@ -115,7 +115,7 @@ class Clients:
         return outcome
 
 
-async def _outcome(node: Node, work: Any) -> tuple[str, Any]:
+async def outcome_of(node: Node, work: Any) -> tuple[str, Any]:
     """Return what became of a request, and its answer or the reason."""
     try:
         return "done", await node.call(work)

@@ -17,9 +17,9 @@ from typing import Any
 
 import asyncpg
 
-from engine.errors import Fenced
+from engine.errors import Fenced, KeyTaken
 from engine.ownership import Lease
-from engine.routing.effects import AssignmentCallback, Changes, Event, Kind
+from engine.routing.effects import AssignmentCallback, Changes, Event, KeptAnswer, Kind
 from engine.routing.entities import (
     Reservation,
     ReservationStatus,
@@ -30,6 +30,7 @@ from engine.routing.entities import (
 )
 from engine.routing.rows import WorkspaceRows
 from engine.routing.states import OPEN_RESERVATION
+from engine.runtime.once import KEPT_MS
 from engine.storage import rows
 from engine.storage.queries import known_queries
 
@@ -106,6 +107,8 @@ class MemoryStore:
     def __init__(self) -> None:
         self.workspaces: dict[str, Rows] = {}
         self.leases: dict[str, _LeaseRow] = {}
+        self.answers: dict[tuple[str, str, str], dict[int, KeptAnswer]] = {}
+        """What was kept by idempotency key, by its part."""
         self.on_commit: CommitListener = lambda _sid, _changes: None
 
     # Store
@@ -116,6 +119,7 @@ class MemoryStore:
         if sid in self.workspaces:
             raise asyncpg.UniqueViolationError(f"workspace {sid} exists")
         _check(changes, None)
+        self._check_keys(changes)
         self.workspaces[sid] = Rows(_row(rows.WORKSPACE, changes.workspace))
         self.leases[sid] = _LeaseRow(owner, 1, _now_s() + lease_ttl_s)
         self._write(sid, changes)
@@ -126,6 +130,7 @@ class MemoryStore:
         if held is None or held.epoch != lease.epoch:
             raise Fenced(f"workspace {lease.workspace_sid} is at another epoch than {lease.epoch}")
         _check(changes, self.workspaces[lease.workspace_sid])
+        self._check_keys(changes)
         self._write(lease.workspace_sid, changes)
 
     async def load(self, workspace_sid: str) -> WorkspaceRows | None:
@@ -152,6 +157,10 @@ class MemoryStore:
             return None
         found: Transfer = _entity(rows.TRANSFER, row)
         return None if found.task_sid in here.deleted_tasks else found
+
+    async def kept_answers(self, scope_sid: str, path: str, key: str, after_ms: int) -> list[KeptAnswer]:
+        kept = self.answers.get((scope_sid, path, key), {})
+        return [kept[part] for part in sorted(kept) if kept[part].date_created_ms > after_ms]
 
     async def workspace_sids(self) -> list[str]:
         return sorted(sid for sid, here in self.workspaces.items() if not here.deleted)
@@ -240,6 +249,12 @@ class MemoryStore:
 
     # Writing
 
+    def _check_keys(self, changes: Changes) -> None:
+        for answer in changes.kept_answers:
+            old = self.answers.get((answer.scope_sid, answer.path, answer.key), {}).get(answer.part)
+            if old is not None and old.date_created_ms > answer.date_created_ms - KEPT_MS:
+                raise KeyTaken(f"{answer.key} was used")
+
     def _write(self, sid: str, changes: Changes) -> None:
         here = self.workspaces[sid]
         if changes.workspace is not None:
@@ -261,6 +276,8 @@ class MemoryStore:
             here.callbacks[row[0]] = row
         for reservation_sid in changes.callbacks_settled:
             here.callbacks.pop(reservation_sid, None)
+        for answer in changes.kept_answers:
+            self.answers.setdefault((answer.scope_sid, answer.path, answer.key), {})[answer.part] = answer
         for kind, removed_sid in changes.removed:
             self._remove(here, kind, removed_sid)
         self.on_commit(sid, changes)

@@ -8,6 +8,7 @@ again, every callback sent, every promise kept.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from random import Random
 
@@ -18,7 +19,7 @@ from engine.routing.core import WorkspaceCore
 from engine.routing.effects import AssignmentCallback, Changes
 from engine.routing.entities import Workspace
 from engine.sids import SidFactory
-from tests.simulation.clients import Clients
+from tests.simulation.clients import ACCOUNT, Clients, outcome_of
 from tests.simulation.cluster import Cluster, draw_limits, draw_routing_limits
 from tests.simulation.faults import Weather
 from tests.simulation.image import differences, image
@@ -27,6 +28,7 @@ from tests.simulation.ledger import Ledger
 from tests.simulation.memory_store import MemoryStore
 from tests.simulation.node import Node
 from tests.simulation.recount import Recount, check_present
+from tests.simulation.repeating import Repeaters
 from tests.simulation.replay import Finding
 from tests.simulation.traffic import Traffic
 from tests.simulation.virtual_time import VirtualTimeLoop
@@ -105,6 +107,16 @@ class Simulation:
             now_ms=self.now_ms,
         )
         self._clients = Clients(self._random, self.cluster, self._ledger, self.journal, self._mint)
+        self._repeaters = Repeaters(
+            Random(f"{seed}/repeaters"),
+            cluster=self.cluster,
+            store=self._store,
+            ledger=self._ledger,
+            journal=self.journal,
+            new_sid=self._mint,
+            outcome=outcome_of,
+            account_sid=ACCOUNT,
+        )
         self._workspaces: list[str] = []
         self._opened_at_s: dict[str, float] = {}
         self._recounts: dict[str, Recount] = {}
@@ -231,6 +243,7 @@ class Simulation:
         for _ in range(self._random.choice(BURSTS)):
             workspace_sid = self._random.choice(self._open_workspaces())
             self._clients.ask(workspace_sid, self._traffic.draw(workspace_sid))
+            self._repeaters.maybe_ask(workspace_sid, partial(self._traffic.new_task, workspace_sid))
             if gap_s or self._random.random() < 0.2:
                 await asyncio.sleep(gap_s)
                 self._look()
@@ -278,6 +291,7 @@ class Simulation:
             self._check_recovered(workspace_sid)
             self._check_statistics(workspace_sid)
         self._ledger.check_promises()
+        self._repeaters.check()
 
     def _check_statistics(self, workspace_sid: str) -> None:
         self._recounts[workspace_sid].check_sums()

@@ -83,6 +83,11 @@ class Traffic:
             if command := draw():
                 return command
 
+    def new_task(self, workspace_sid: str) -> c.CreateTask | None:
+        """Draw a task to be made, unless there are many."""
+        self._sid = workspace_sid
+        return self._create_task()
+
     def activity(self, workspace_sid: str) -> str:
         """Draw an activity."""
         self._sid = workspace_sid
@@ -111,7 +116,7 @@ class Traffic:
 
     # Tasks
 
-    def _create_task(self) -> Command | None:
+    def _create_task(self) -> c.CreateTask | None:
         random = self._random
         if len(self._here.open_tasks) >= TASKS_MAX:
             return None
