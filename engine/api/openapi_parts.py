@@ -76,6 +76,7 @@ _PATHS = {
     "ED": ("DeliverySid", "The delivery"),
     "EV": ("EventSid", "The event"),
     "SK": ("KeySid", "The API key"),
+    "TT": ("TransferSid", "The transfer"),
     "WA": ("ActivitySid", "The activity"),
     "WK": ("WorkerSid", "The worker"),
     "WQ": ("TaskQueueSid", "The queue"),
