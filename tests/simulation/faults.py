@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from engine.errors import PointsmanError, StoreUnavailable
 from engine.ownership import Lease
 from engine.routing.effects import Changes, KeptAnswer
-from engine.routing.entities import Reservation, Task
+from engine.routing.entities import Reservation, Task, Transfer
 from engine.routing.rows import WorkspaceRows
 from tests.simulation.memory_store import MemoryStore
 from tests.simulation.virtual_time import forever
@@ -146,6 +146,9 @@ class NodeStore:
 
     async def kept_answers(self, scope_sid: str, path: str, key: str, after_ms: int) -> list[KeptAnswer]:
         return await self._call("read", lambda: self._rows.kept_answers(scope_sid, path, key, after_ms))
+
+    async def transfer(self, workspace_sid: str, sid: str) -> Transfer | None:
+        return await self._call("read", lambda: self._rows.transfer(workspace_sid, sid))
 
     async def workspace_sids(self) -> list[str]:
         return await self._call("list", self._rows.workspace_sids)

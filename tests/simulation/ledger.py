@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.routing import commands as c
 from engine.routing.effects import AssignmentCallback, Changes, Kind
-from engine.routing.entities import ReservationStatus, TaskStatus
+from engine.routing.entities import ReservationStatus, TaskStatus, TransferStatus
 from engine.routing.limits import RoutingLimits
 from engine.storage import rows
 from tests.simulation.memory_store import MemoryStore
@@ -14,6 +14,7 @@ from tests.simulation.replay import Finding, Replay, Wishes
 R, T = ReservationStatus, TaskStatus
 
 _STATUS_OF_RESERVATION = rows.RESERVATION.fields.index("status")
+_STATUS_OF_TRANSFER = rows.TRANSFER.fields.index("status")
 _TASK_LATER = {
     T.CANCELED: (T.CANCELED,),
     T.COMPLETED: (T.COMPLETED,),
@@ -94,6 +95,10 @@ class Ledger:
                 self._check_reservation(workspace_sid, sid, R.ACCEPTED)
             case c.UpdateReservation(sid=sid, status=status):
                 self._check_reservation(workspace_sid, sid, status)
+            case c.CreateTransfer(sid=sid):
+                self._check_transfer(workspace_sid, sid, None)
+            case c.CancelTransfer(sid=sid):
+                self._check_transfer(workspace_sid, sid, TransferStatus.CANCELED)
             case c.DeleteWorker(sid=sid):
                 self._check_gone(workspace_sid, Kind.WORKER, sid)
             case c.DeleteTaskQueue(sid=sid):
@@ -158,6 +163,11 @@ class Ledger:
         now = row[_STATUS_OF_RESERVATION]
         if now not in _RESERVATION_LATER[status]:
             raise Finding(f"{sid} is {now}; {status} was acknowledged")
+
+    def _check_transfer(self, workspace_sid: str, sid: str, status: TransferStatus | None) -> None:
+        row = self._store.workspaces[workspace_sid].tables[Kind.TRANSFER].get(sid)
+        if row is None or status not in (None, row[_STATUS_OF_TRANSFER]):
+            raise Finding(f"{sid} is {row and row[_STATUS_OF_TRANSFER]}; {status} was acknowledged")
 
     def _check_gone(self, workspace_sid: str, kind: Kind, sid: str) -> None:
         if sid in self._store.workspaces[workspace_sid].tables[kind]:

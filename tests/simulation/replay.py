@@ -8,9 +8,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from engine.routing.effects import Changes, Event, Kind
-from engine.routing.entities import Reservation, ReservationStatus, Task, TaskStatus
+from engine.routing.entities import (
+    Reservation,
+    ReservationStatus,
+    Task,
+    TaskStatus,
+    Transfer,
+    TransferStatus,
+)
 from engine.routing.limits import RoutingLimits
-from engine.routing.states import OPEN_RESERVATION, OPEN_TASK, RESERVATION_MOVES, TASK_MOVES
+from engine.routing.states import HELD, OPEN_RESERVATION, OPEN_TASK, RESERVATION_MOVES, TASK_MOVES
 from tests.simulation.memory_store import MemoryStore
 
 R, T = ReservationStatus, TaskStatus
@@ -32,6 +39,11 @@ _RESERVATION_AFTER = {
     "reservation.rescinded": R.RESCINDED,
     "reservation.wrapup": R.WRAPPING,
     "reservation.completed": R.COMPLETED,
+}
+_TRANSFER_AFTER = {
+    "task.transfer-completed": TransferStatus.COMPLETE,
+    "task.transfer-failed": TransferStatus.FAILED,
+    "task.transfer-canceled": TransferStatus.CANCELED,
 }
 _TASK_DELETED = ("task.deleted", "task.system-deleted")
 _TTL_REASON = "Task TTL Exceeded"
@@ -62,11 +74,20 @@ class _Followed:
     status: TaskStatus
     created_ms: int
     timeout_s: int
+    lives_from_ms: int
+    """What its time to live counts from: its creation, or a failure after which nobody held it."""
     version: int = -1
-    accepted: str | None = None
+    accepted: dict[str | None, str] = field(default_factory=dict)
+    """The reservation accepted on each leg: by the SID of the transfer, None for the ordinary round."""
+    transfer: str | None = None
+    """The open one."""
     step_due_ms: int | None = None
     assigned_ms: int | None = None
     open: dict[str, ReservationStatus] = field(default_factory=dict)
+
+    def is_held(self) -> bool:
+        """Tell whether some worker has it."""
+        return any(status in HELD for status in self.open.values())
 
 
 class Replay:
@@ -97,6 +118,7 @@ class Replay:
         self._tasks: dict[str, _Followed] = {}
         self._finished: dict[str, _Followed] = {}
         self._reservations: dict[str, ReservationStatus] = {}
+        self._transfers: dict[str, TransferStatus] = {}
         self._due_ms: dict[str, int] = {}
         self._worker_of: dict[str, tuple[str, str]] = {}
         self._load: Counter[tuple[str, str]] = Counter()
@@ -135,11 +157,12 @@ class Replay:
             if due_ms < late_ms
         ]
         for sid, task in self._tasks.items():
-            if task.status in (T.PENDING, T.RESERVED) and task.created_ms + task.timeout_s * 1000 < late_ms:
+            mortal = task.status in (T.PENDING, T.RESERVED) and task.transfer is None
+            if mortal and task.lives_from_ms + task.timeout_s * 1000 < late_ms:
                 lines.append(f"task {sid} has outlived its TTL of {task.timeout_s} s")
             if task.status is T.PENDING and task.step_due_ms is not None and task.step_due_ms < late_ms:
                 lines.append(f"task {sid} should have left its step at {task.step_due_ms}")
-            assigned_ms = task.assigned_ms if task.status is T.ASSIGNED else None
+            assigned_ms = task.assigned_ms if task.status is T.ASSIGNED or task.transfer else None
             if assigned_ms is not None and assigned_ms + self._limits.assigned_s_max * 1000 < late_ms:
                 lines.append(f"task {sid} is assigned since {assigned_ms}")
         return lines
@@ -162,19 +185,43 @@ class Replay:
             row = rows.get(sid)
             if row is None:
                 raise Finding(f"{sid} was created without a row")
-            self._tasks[sid] = _Followed(T.PENDING, event.event_date_ms, row.timeout_s)
+            self._tasks[sid] = _Followed(T.PENDING, event.event_date_ms, row.timeout_s, event.event_date_ms)
             return
         task = self._task(sid)
         if event.event_type in _TASK_DELETED:
             self._task_deleted(event, task)
             return
         self._settle_round(task)
+        if event.event_type.startswith("task.transfer-"):
+            self._transfer_event(event, task)
+            return
         status = _TASK_AFTER.get(event.event_type)
         if status is None:
             return
         self._move_task(sid, task, status)
         if status is T.CANCELED and event.data.get("task_canceled_reason") == _TTL_REASON:
-            self._not_early(event, task.created_ms + task.timeout_s * 1000)
+            self._not_early(event, task.lives_from_ms + task.timeout_s * 1000)
+
+    def _transfer_event(self, event: Event, task: _Followed) -> None:
+        sid, task_sid = event.data["transfer_sid"], event.resource_sid
+        if event.event_type == "task.transfer-initiated":
+            if task.transfer is not None or task.status is not T.ASSIGNED or sid in self._transfers:
+                raise Finding(f"{sid} began while {task_sid} was {task.status}, {task.transfer}")
+            task.transfer, self._transfers[sid] = sid, TransferStatus.INITIATED
+            return
+        if task.transfer != sid:
+            raise Finding(f"{event.event_type} of {sid}; the open one of {task_sid} is {task.transfer}")
+        if event.event_type == "task.transfer-attempt-failed":
+            if R.PENDING in task.open.values():
+                raise Finding(f"an attempt of {sid} failed while another was open")
+            return
+        task.transfer, self._transfers[sid] = None, _TRANSFER_AFTER[event.event_type]
+        if (self._transfers[sid] is TransferStatus.COMPLETE) != (sid in task.accepted):
+            raise Finding(f"{sid} is {self._transfers[sid]}; accepted were {task.accepted}")
+        if not task.is_held():
+            self._move_task(task_sid, task, T.PENDING)
+            task.lives_from_ms = event.event_date_ms
+            task.accepted.clear()
 
     def _task_deleted(self, event: Event, task: _Followed) -> None:
         sid = event.resource_sid
@@ -227,7 +274,9 @@ class Replay:
         if sid in self._reservations:
             raise Finding(f"{sid} was created twice")
         self._settle_round(task)
-        if task.status is T.PENDING:
+        if event.data.get("transfer_sid") != task.transfer:
+            raise Finding(f"{sid} was not created for the open transfer {task.transfer}")
+        if task.status is T.PENDING or (task.status is T.ASSIGNED and task.transfer is not None):
             self._move_task(event.task_sid or "", task, T.RESERVED)
         elif task.status is not T.RESERVED:
             raise Finding(f"{sid} was created for a task that is {task.status}")
@@ -246,18 +295,18 @@ class Replay:
             raise Finding(f"{event.resource_sid} makes {load} of {capacity} on {event.worker_sid}")
 
     def _accepted(self, event: Event, task: _Followed) -> None:
-        sid = event.resource_sid
-        if task.accepted is not None:
+        sid, leg = event.resource_sid, event.data.get("transfer_sid")
+        if leg in task.accepted:
             raise Finding(f"{event.task_sid} was accepted twice: {task.accepted} and {sid}")
         if sid not in self._wishes.accepts:
             raise Finding(f"nobody asked to accept {sid}")
-        task.accepted = sid
+        task.accepted[leg] = sid
         self._move_task(event.task_sid or "", task, T.ASSIGNED)
         task.assigned_ms = event.event_date_ms
 
     def _settle_round(self, task: _Followed) -> None:
-        if task.status is T.RESERVED and not task.open:
-            task.status = T.PENDING
+        if task.status is T.RESERVED and R.PENDING not in task.open.values():
+            task.status = T.PENDING if task.transfer is None else T.ASSIGNED
 
     def _move_task(self, sid: str, task: _Followed, status: TaskStatus) -> None:
         if status not in TASK_MOVES[task.status]:
@@ -285,6 +334,8 @@ class Replay:
                 self._compare_task(row)
         for reservation in changes.reservations.values():
             self._compare_reservation(reservation)
+        for transfer in changes.transfers.values():
+            self._compare_transfer(transfer)
         for sid in removed:
             if sid not in self.deleted_tasks:
                 raise Finding(f"{sid} was removed without an event")
@@ -304,6 +355,10 @@ class Replay:
             raise Finding(f"{row.sid} is {row.status}; by the log it is {self._reservations.get(row.sid)}")
         if row.status is R.PENDING and row.deadline_ms != self._due_ms[row.sid]:
             raise Finding(f"{row.sid} is due at {row.deadline_ms}; by the log at {self._due_ms[row.sid]}")
+
+    def _compare_transfer(self, row: Transfer) -> None:
+        if row.status is not self._transfers.get(row.sid):
+            raise Finding(f"{row.sid} is {row.status}; by the log it is {self._transfers.get(row.sid)}")
 
     def _lay_aside(self, changes: Changes) -> None:
         """Keep the tasks that can still do something by themselves apart from the others."""

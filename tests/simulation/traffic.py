@@ -12,7 +12,7 @@ from typing import Any
 from engine.routing import commands as c
 from engine.routing.commands import UNSET, Command
 from engine.routing.effects import Kind
-from engine.routing.entities import ReservationStatus, TaskOrder, TaskStatus
+from engine.routing.entities import ReservationStatus, TaskOrder, TaskStatus, TransferMode
 from engine.routing.statistics_views import Scope
 from engine.routing.voice import Verdict
 from engine.sids import SidFactory
@@ -101,6 +101,8 @@ class Traffic:
             self._update_any_reservation,
             self._callback_twice,
             self._instruct,
+            self._transfer,
+            self._cancel_transfer,
             self._update_worker,
             self._update_worker_channel,
             self._replace_worker,
@@ -242,6 +244,44 @@ class Traffic:
             c.AssignmentCallbackFailed(sid, "no answer"),
         )
         return self._random.choice(answers)
+
+    # Transfers
+
+    def _transfer(self) -> Command | None:
+        """Draw a transfer, mostly of a task that somebody holds and from there."""
+        random = self._random
+        held = self._reservations(R.ACCEPTED, R.WRAPPING)
+        known = self._sids(Kind.RESERVATION)[-40:]
+        right = random.random() < 0.9 and bool(held)
+        if not known:
+            return None
+        sid = random.choice(held)[0] if right else random.choice(known)
+        row = self._here.tables[Kind.RESERVATION][sid]
+        named = random.random()
+        return c.CreateTransfer(
+            self._new_sid("TT"),
+            self._field(Kind.RESERVATION, row, "task_sid"),
+            random.choice([*self._sids(Kind.WORKER), *self._sids(Kind.TASK_QUEUE), f"WK{words.UNKNOWN}"]),
+            sid if named < 0.8 else None,
+            self._field(Kind.RESERVATION, row, "worker_sid") if named > 0.7 else None,
+            mode=random.choice(list(TransferMode)),
+            priority=words.some(random, 0.3, random.randrange(8)),
+            attributes=self._or_unset(0.2, words.task_attributes(random, self._sids(Kind.WORKER))),
+        )
+
+    def _cancel_transfer(self) -> Command | None:
+        random = self._random
+        known = self._sids(Kind.TRANSFER)[-5:]
+        if not known:
+            return None
+        sid = random.choice(known)
+        row = self._here.tables[Kind.TRANSFER][sid]
+        return c.CancelTransfer(
+            sid,
+            self._field(Kind.TRANSFER, row, "task_sid"),
+            words.some(random, 0.3, self._field(Kind.TRANSFER, row, "initiating_worker_sid")),
+            random.choice((None, None, None, 0, 1)),
+        )
 
     # Workers
 
