@@ -21,12 +21,10 @@ from functools import partial
 from aiohttp.abc import AbstractResolver
 
 from engine import metrics
-from engine.callback_urls import public_form
-from engine.callbacks import standard_webhooks
 from engine.callbacks.background import Background
 from engine.callbacks.backoff import Random, pause_s
 from engine.callbacks.client import CallbackClient, TokenOf
-from engine.callbacks.event_fields import event_fields
+from engine.callbacks.event_attempt import KIND, EventSender, attempt, owner
 from engine.callbacks.event_receiver import Receiver
 from engine.callbacks.failures import CallbackFailure
 from engine.callbacks.lane import Delivery
@@ -41,12 +39,12 @@ from engine.routing.deliveries import DeliveryOutcome, DeliveryStatus, PendingDe
 from engine.routing.effects import AssignmentCallback, Changes, Event, Kind
 from engine.routing.entities import Workspace
 
-_KIND = "event"
 _READ_MAX = 500
 _EXPIRE_MAX = 1_000
 _PAUSE_S = 1.0
 _OUTCOMES_MAX = 10_000
 _EXPIRY_SLACK_MS = 60_000
+_LOOKS_PER_SWEEP = 12
 
 log = get_logger()
 
@@ -82,7 +80,7 @@ class EventCallbacks:
         self._age_max_ms = round(limits.event_retry_age_s * 1000)
         self._hold_max_ms = round(limits.event_hold_s * 1000)
         self._make_client = partial(CallbackClient, limits, token_of, resolver, tls)
-        self._client: CallbackClient | None = None
+        self._client: EventSender | None = None
         self._sending = Background()
         self._reading = Background()
         self._outcomes = OutcomeWriter(store)
@@ -91,8 +89,9 @@ class EventCallbacks:
             limits.event_concurrent_max, limits.event_concurrent_per_host_max
         )
         self._held = 0
+        self._looks = 0
         self._stopping = False
-        self._gauge = metrics.CALLBACKS_PENDING.labels(_KIND)
+        self._gauge = metrics.CALLBACKS_PENDING.labels(KIND)
 
     async def start(self) -> None:
         """Begin to send, with what was committed before."""
@@ -131,7 +130,8 @@ class EventCallbacks:
             self.recovered(workspace, [])
             receiver = self._receivers.get(workspace.sid)
         else:
-            receiver.follow(workspace)
+            if receiver.follow(workspace) and not receiver.facts.url:
+                self._count(-receiver.lane.drop())
             self._take_in(receiver, wanted_events(workspace, changes.events))
         if receiver is not None:
             receiver.deleted = (Kind.WORKSPACE, workspace.sid) in changes.removed
@@ -200,7 +200,7 @@ class EventCallbacks:
                 await self._read_some(receiver)
                 self._queue(receiver)
         except StoreUnavailable as error:
-            log.warning("event_callback.not_read", **_owner(receiver), error=str(error))
+            log.warning("event_callback.not_read", **owner(receiver.facts), error=str(error))
             await asyncio.sleep(_PAUSE_S)
         finally:
             receiver.reading = False
@@ -211,42 +211,61 @@ class EventCallbacks:
         lane = receiver.lane
         lane.begin_reading()
         await self._outcomes.flush()
-        begun, known, limit = (
-            lane.read_through,
-            receiver.committed_through,
-            min(self._room(receiver), _READ_MAX),
-        )
+        begun, known, set_back = lane.read_through, receiver.committed_through, lane.set_back
+        limit = min(self._room(receiver), _READ_MAX)
         if limit <= 0:
             return
         found = await self._store.pending(receiver.facts.workspace_sid, begun, limit)
-        if receiver.released or lane.read_through != begun:
+        if receiver.released or lane.set_back != set_back:
             return  # dropped or rewound meanwhile: read again from there
-        hurry = receiver.hurry_through
-        self._count(
-            lane.add(
-                replace(each, next_attempt_ms=0) if each.event.sequence <= hurry else each for each in found
-            )
-        )
+        self._count(lane.add(self._timed(receiver, found)))
         if len(found) == limit:
             lane.read_through = found[-1].event.sequence
             return
         lane.read_through = max(known, found[-1].event.sequence if found else begun)
         lane.behind = receiver.committed_through > lane.read_through
 
+    def _timed(self, receiver: Receiver, found: Sequence[PendingDelivery]) -> list[PendingDelivery]:
+        """Say when what was read is due by the clock that only goes forward.
+
+        What waits for longer than the longest pause was written by a clock that has been set back since.
+        """
+        wall_ms, steady_ms = self._clock(), _steady_ms()
+        timed = []
+        for each in found:
+            wait_ms = min(each.next_attempt_ms - wall_ms, round(self._limits.event_retry_max_s * 1000))
+            hurry = each.event.sequence <= receiver.hurry_through
+            timed.append(replace(each, next_attempt_ms=0 if hurry else steady_ms + max(wait_ms, 0)))
+        return timed
+
     async def _look_around(self) -> None:
         """Find what was asked for anew elsewhere, and what grew too old, for ever."""
+        deserted = True
         while True:
-            await asyncio.sleep(self._limits.event_poll_interval_s)
             try:
-                await self._look()
+                if deserted:
+                    await self._take_over_deserted()
+                    deserted = False
+                else:
+                    await self._look()
             except StoreUnavailable as error:
                 log.debug("event_callback.not_polled", error=str(error))
+            await asyncio.sleep(self._limits.event_poll_interval_s)
+
+    async def _take_over_deserted(self) -> None:
+        """Go on with deleted workspaces, whose last events a process that ended did not get delivered."""
+        for workspace in await self._store.deserted():
+            if workspace.sid not in self._receivers and not self._stopping:
+                self.recovered(workspace, [])
+                self._receivers[workspace.sid].deleted = True
 
     async def _look(self) -> None:
         served = [sid for sid, receiver in self._receivers.items() if receiver.facts.url]
         if not served:
             return
         await self._outcomes.flush()
+        self._looks += 1
+        sweep = self._looks % _LOOKS_PER_SWEEP == 0
         expired_ms = self._clock() - self._age_max_ms - _EXPIRY_SLACK_MS
         for workspace_sid, (sequence, since_ms) in (await self._store.first_pending(served)).items():
             receiver = self._receivers.get(workspace_sid)
@@ -254,7 +273,7 @@ class EventCallbacks:
                 continue
             if since_ms < expired_ms:
                 await self._expire(receiver, expired_ms)
-            elif sequence <= receiver.lane.read_through and sequence not in receiver.lane.held:
+            elif sweep or (sequence <= receiver.lane.read_through and sequence not in receiver.lane.held):
                 receiver.lane.rewind(sequence)
             self._proceed(receiver)
 
@@ -265,8 +284,8 @@ class EventCallbacks:
             more = await self._store.expire(receiver.facts.workspace_sid, before_ms, _EXPIRE_MAX)
             expired += more
         self._count(-receiver.lane.drop())
-        metrics.CALLBACKS.labels(_KIND, "dead").inc(expired)
-        log.warning("event_callback.expired", **_owner(receiver), deliveries=expired)
+        metrics.CALLBACKS.labels(KIND, "dead").inc(expired)
+        log.warning("event_callback.expired", **owner(receiver.facts), deliveries=expired)
 
     # From the lane to the receiver
 
@@ -275,7 +294,7 @@ class EventCallbacks:
         receiver.stop_timer()
         if self._stopping or not receiver.facts.url:
             return
-        now_ms = self._clock()
+        now_ms = _steady_ms()
         if len(self._outcomes) < _OUTCOMES_MAX:
             while (delivery := receiver.take(now_ms)) is not None:
                 self._lines.add(receiver.origin, (receiver, delivery))
@@ -291,60 +310,33 @@ class EventCallbacks:
             self._sending.run(self._carry_out(self._client, origin, receiver, delivery))
 
     async def _carry_out(
-        self, client: CallbackClient, origin: str, receiver: Receiver, delivery: Delivery
+        self, client: EventSender, origin: str, receiver: Receiver, delivery: Delivery
     ) -> None:
+        circuit = receiver.circuit
         try:
             if receiver.released:
                 self._count(-1)
                 return
-            outcome = await self._attempt(client, receiver, delivery)
+            if not receiver.facts.url:
+                receiver.lane.put_back(delivery, delivery.due_ms)
+                return
+            timeout_s = self._limits.event_timeout_s
+            outcome = await attempt(client, receiver.facts, delivery, timeout_s, self._clock)
         finally:
             self._lines.release(origin)
             self._pump()
         self._settle(receiver, delivery, outcome)
+        if receiver.circuit is circuit:  # else the address is another one by now
+            self._judge(receiver, delivery, None if isinstance(outcome, int) else outcome)
         self._proceed(receiver)
 
-    async def _attempt(
-        self, client: CallbackClient, receiver: Receiver, delivery: Delivery
-    ) -> CallbackFailure | int:
-        """Make one attempt; returns the status of its success, or its failure."""
-        facts, event = receiver.facts, delivery.event
-        clock = asyncio.get_running_loop().time
-        started_s = clock()
-        outcome: CallbackFailure | int
-        try:
-            answer = await client.post(
-                facts.url,
-                event_fields(facts, event),
-                facts.account_sid,
-                self._limits.event_timeout_s,
-                body_matters=False,
-                more_headers=partial(self._headers, event, delivery.attempts + 1),
-            )
-            outcome = answer.status
-        except CallbackFailure as failure:
-            outcome = failure
-        duration_s = clock() - started_s
-        metrics.CALLBACK_SECONDS.labels(_KIND).observe(duration_s)
-        delivered = isinstance(outcome, int)
-        metrics.CALLBACKS.labels(_KIND, "delivered" if delivered else "failed").inc()
-        _log_attempt(receiver, delivery, outcome, round(duration_s * 1000))
-        return outcome
-
-    def _headers(self, event: Event, attempt: int, token: str, body: bytes) -> dict[str, str]:
-        """The same identity on every attempt, and the number of the attempt."""
-        return {
-            "I-Twilio-Idempotency-Token": event.sid,
-            "X-Pointsman-Sequence": str(event.sequence),
-            "X-Pointsman-Attempt": str(attempt),
-        } | standard_webhooks.headers(token, event.sid, self._clock() // 1000, body)
-
     def _settle(self, receiver: Receiver, delivery: Delivery, outcome: CallbackFailure | int) -> None:
-        """Note what an attempt came to, and what follows for its receiver."""
+        """Note what an attempt came to."""
         now_ms = self._clock()
         failure = None if isinstance(outcome, int) else outcome
         delivery.attempts += 1
-        status, due_ms = self._verdict(delivery, failure, now_ms)
+        status, pause_ms = self._verdict(delivery, failure, now_ms)
+        pending = status is DeliveryStatus.PENDING
         self._outcomes.add(
             DeliveryOutcome(
                 workspace_sid=receiver.facts.workspace_sid,
@@ -352,47 +344,43 @@ class EventCallbacks:
                 event_date_ms=delivery.event.event_date_ms,
                 status=status,
                 attempts=delivery.attempts,
-                next_attempt_ms=due_ms,
+                next_attempt_ms=now_ms + pause_ms if pending else 0,
                 last_attempt_ms=now_ms,
                 last_status=outcome if isinstance(outcome, int) else outcome.status,
                 last_error=str(failure) if failure else None,
             )
         )
-        if status is DeliveryStatus.PENDING and not receiver.released:
-            receiver.lane.put_back(delivery, due_ms)
+        if pending and not receiver.released:
+            receiver.lane.put_back(delivery, _steady_ms() + pause_ms)
         else:
             receiver.lane.finish(delivery)
             self._count(-1)
-        self._judge(receiver, delivery, failure, now_ms)
 
     def _verdict(
         self, delivery: Delivery, failure: CallbackFailure | None, now_ms: int
     ) -> tuple[DeliveryStatus, int]:
-        """Return where the delivery stands now, and when it is due again."""
+        """Return where the delivery stands now, and how many milliseconds it pauses."""
         if failure is None:
             return DeliveryStatus.DELIVERED, 0
         too_old_ms = delivery.pending_since_ms + self._age_max_ms
         if now_ms >= too_old_ms:
-            metrics.CALLBACKS.labels(_KIND, "dead").inc()
+            metrics.CALLBACKS.labels(KIND, "dead").inc()
             return DeliveryStatus.DEAD, 0
         limits = self._limits
         pause = pause_s(delivery.attempts, limits.event_retry_first_s, limits.event_retry_max_s, self._random)
-        return DeliveryStatus.PENDING, min(now_ms + round(pause * 1000), too_old_ms)
+        return DeliveryStatus.PENDING, min(round(pause * 1000), too_old_ms - now_ms)
 
-    def _judge(
-        self, receiver: Receiver, delivery: Delivery, failure: CallbackFailure | None, now_ms: int
-    ) -> None:
+    def _judge(self, receiver: Receiver, delivery: Delivery, failure: CallbackFailure | None) -> None:
         """Open or close the circuit; a delivery that is refused for long does not hold others any more."""
         circuit, lane = receiver.circuit, receiver.lane
         if failure is None:
             if circuit.succeeded():
-                log.info("event_callback.receiver_back", **_owner(receiver))
-                receiver.hurry_through = max(receiver.committed_through, lane.read_through)
-                lane.hurry()
-        elif circuit.failed(delivery.event.sequence, delivery.attempts, failure.status, now_ms):
-            log.warning("event_callback.receiver_down", **_owner(receiver), error=str(failure))
+                log.info("event_callback.receiver_back", **owner(receiver.facts))
+                receiver.hurry()
+        elif circuit.failed(delivery.event.sequence, delivery.attempts, failure.status, _steady_ms()):
+            log.warning("event_callback.receiver_down", **owner(receiver.facts), error=str(failure))
             self._count(-lane.drop())
-        elif not circuit.open and now_ms - delivery.pending_since_ms >= self._hold_max_ms:
+        elif not circuit.open and self._clock() - delivery.pending_since_ms >= self._hold_max_ms:
             lane.let_pass(delivery)
 
     def _count(self, change: int) -> None:
@@ -400,27 +388,6 @@ class EventCallbacks:
         self._gauge.inc(change)
 
 
-def _owner(receiver: Receiver) -> dict[str, str]:
-    return {"workspace_sid": receiver.facts.workspace_sid, "url": public_form(receiver.facts.url)}
-
-
-def _log_attempt(
-    receiver: Receiver, delivery: Delivery, outcome: CallbackFailure | int, duration_ms: int
-) -> None:
-    event = delivery.event
-    facts = _owner(receiver) | {
-        "event_sid": event.sid,
-        "event_type": event.event_type,
-        "sequence": event.sequence,
-        "attempt": delivery.attempts + 1,
-        "task_sid": event.task_sid,
-        "worker_sid": event.worker_sid,
-        "reservation_sid": event.reservation_sid,
-        "duration_ms": duration_ms,
-    }
-    if isinstance(outcome, int):
-        log.info("event_callback.delivered", **facts, status=outcome)
-        return
-    log.warning(
-        "event_callback.failed", **facts, status=outcome.status, code=outcome.code, reason=outcome.reason
-    )
+def _steady_ms() -> int:
+    """Return the milliseconds of the event loop's clock, which nobody sets."""
+    return round(asyncio.get_running_loop().time() * 1000)

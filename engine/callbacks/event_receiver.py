@@ -23,7 +23,8 @@ class Receiver:
 
     def __init__(self, workspace: Workspace, limits: CallbackLimits, random: Random) -> None:
         self.lane = Lane()
-        self.circuit = Circuit(
+        self._new_circuit = partial(
+            Circuit,
             limits.event_circuit_failures,
             partial(
                 pause_s,
@@ -32,6 +33,7 @@ class Receiver:
                 random=random,
             ),
         )
+        self.circuit = self._new_circuit()
         self.committed_through = 0
         """The sequence number of the last event known to be in the outbox."""
         self.hurry_through = 0
@@ -41,12 +43,29 @@ class Receiver:
         self.deleted = False
         self.timer: asyncio.TimerHandle | None = None
         self._limits = limits
-        self.follow(workspace)
+        self._take(EventReceiver.of(workspace))
 
-    def follow(self, workspace: Workspace) -> None:
-        """Take in what a commit may have changed."""
-        self.facts = EventReceiver.of(workspace)
-        self.origin = origin_of(self.facts.url) if self.facts.url else ""
+    def follow(self, workspace: Workspace) -> bool:
+        """Take in what a commit may have changed; returns whether the address did.
+
+        Nothing that is known of the old address holds for the new one: everything is due there at once.
+        """
+        before = self.facts.url
+        self._take(EventReceiver.of(workspace))
+        if self.facts.url == before:
+            return False
+        self.circuit = self._new_circuit()
+        self.hurry()
+        return True
+
+    def hurry(self) -> None:
+        """Make everything that was committed so far due at once."""
+        self.hurry_through = max(self.committed_through, self.lane.read_through)
+        self.lane.hurry()
+
+    def _take(self, facts: EventReceiver) -> None:
+        self.facts = facts
+        self.origin = origin_of(facts.url) if facts.url else ""
 
     @property
     def window(self) -> int:

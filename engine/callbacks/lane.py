@@ -47,6 +47,8 @@ class Lane:
         """All pending deliveries up to this sequence number are held, but for those asked for again."""
         self.behind = True
         """Whether the outbox may have more, beyond `read_through`."""
+        self.set_back = 0
+        """How often `read_through` went back: what was read before the last time is out of date."""
         self._finished: set[int] = set()
         self._last: dict[str, Delivery] = {}
         self._ready: list[tuple[int, int, Delivery]] = []
@@ -118,8 +120,7 @@ class Lane:
             delivery.dropped = True
         if dropped:
             first = min(delivery.event.sequence for delivery in dropped)
-            self.read_through = min(self.read_through, first - 1)
-            self.behind = True
+            self.rewind(first)
         self.held = {sequence: each for sequence, each in self.held.items() if each.taken}
         self._ready.clear()
         self._last.clear()
@@ -133,6 +134,7 @@ class Lane:
         """Have the outbox read again from a sequence number on."""
         self.read_through = min(self.read_through, sequence - 1)
         self.behind = True
+        self.set_back += 1
 
     def _add(self, pending: PendingDelivery) -> None:
         event = pending.event

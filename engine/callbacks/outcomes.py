@@ -35,14 +35,19 @@ class OutcomeWriter:
 
     def add(self, outcome: DeliveryOutcome) -> None:
         """Have an outcome written soon."""
-        self._waiting[outcome.workspace_sid, outcome.sequence] = outcome
+        key = outcome.workspace_sid, outcome.sequence
+        self._waiting.pop(key, None)  # the last one stands last
+        self._waiting[key] = outcome
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run(), name="delivery-outcomes")
 
     async def flush(self) -> None:
-        """Return when everything added before is written. Raises StoreUnavailable."""
+        """Return when everything added before is written. Raises StoreUnavailable.
+
+        What is added meanwhile is not waited for: under load that would not end.
+        """
         async with self._writing:
-            while self._waiting:
+            for _ in range(0, len(self._waiting), _BATCH_MAX):
                 await self._write()
 
     async def stop(self) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from engine.routing.deliveries import DeliveryOutcome, PendingDelivery
+from engine.routing.entities import Workspace
 
 
 class DeliveryStore(Protocol):
@@ -20,3 +21,6 @@ class DeliveryStore(Protocol):
 
     async def expire(self, workspace_sid: str, pending_before_ms: int, limit: int) -> int:
         """Give up deliveries pending since before a moment; returns how many, at most `limit`."""
+
+    async def deserted(self) -> list[Workspace]:
+        """Read the deleted workspaces that have an address and pending deliveries."""

@@ -20,6 +20,7 @@ _PENDING = query("pending_deliveries")
 _FIRST_PENDING = query("first_pending_deliveries")
 _SETTLE = query("settle_deliveries")
 _EXPIRE = query("expire_deliveries")
+_DESERTED = query("deserted_workspaces")
 _TOO_OLD = "it grew too old before its receiver could be reached"
 _OUTCOME = rows.mapper_of(DeliveryOutcome)
 
@@ -65,6 +66,11 @@ class DeliveryOutbox:
         async with self._database.committing() as connection:
             status = await connection.execute(_EXPIRE, workspace_sid, pending_before_ms, _TOO_OLD, limit)
         return int(status.rpartition(" ")[2])
+
+    async def deserted(self) -> list[Workspace]:
+        """Read the deleted workspaces that have an address and pending deliveries."""
+        async with self._database.reading() as connection:
+            return rows.WORKSPACE.entities(await connection.fetch(_DESERTED))
 
 
 def _pending(record: asyncpg.Record) -> PendingDelivery:

@@ -61,6 +61,16 @@ FROM (
 ) AS old
 WHERE d.workspace_sid = $1 AND d.event_date_ms = old.event_date_ms AND d.sequence = old.sequence
 
+-- name: deserted_workspaces
+SELECT
+    w.workspace_sid, w.account_sid, w.friendly_name, w.event_callback_url, w.events_filter, w.multi_task_enabled,
+    w.prioritize_queue_order, w.default_activity_sid, w.timeout_activity_sid, w.date_created_ms, w.date_updated_ms,
+    w.event_sequence, w.sequence
+FROM workspaces AS w
+WHERE w.date_deleted_ms IS NOT NULL
+    AND w.event_callback_url <> ''
+    AND EXISTS (SELECT FROM event_deliveries AS d WHERE d.workspace_sid = w.workspace_sid AND d.status = 'pending')
+
 -- name: redeliver
 UPDATE event_deliveries SET status = 'pending', pending_since_ms = $4, next_attempt_ms = 0
 WHERE workspace_sid = $1 AND event_date_ms = $2 AND sequence = $3

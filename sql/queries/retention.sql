@@ -70,7 +70,14 @@ WHERE NOT EXISTS (SELECT FROM workspaces AS w WHERE w.workspace_sid = p.workspac
     AND NOT EXISTS (SELECT FROM events AS e WHERE e.workspace_sid = p.workspace_sid)
 
 -- name: deleted_workspaces
-SELECT workspace_sid FROM workspaces WHERE date_deleted_ms <= $1 ORDER BY date_deleted_ms
+-- Those that still have events to deliver stay: their row says whereto.
+SELECT w.workspace_sid FROM workspaces AS w
+WHERE w.date_deleted_ms <= $1
+    AND (
+        w.event_callback_url = ''
+        OR NOT EXISTS (SELECT FROM event_deliveries AS d WHERE d.workspace_sid = w.workspace_sid AND d.status = 'pending')
+    )
+ORDER BY w.date_deleted_ms
 
 -- name: purge_workspace_row
 DELETE FROM workspaces WHERE workspace_sid = $1 AND date_deleted_ms IS NOT NULL

@@ -1,7 +1,7 @@
 import asyncio
 import base64
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,9 +16,16 @@ from twilio.request_validator import RequestValidator
 from engine.callbacks.event_callbacks import EventCallbacks
 from engine.callbacks.event_fields import pascal_case
 from engine.callbacks.limits import CallbackLimits
+from engine.callbacks.outcomes import OutcomeWriter
 from engine.clock import wall_clock_ms
 from engine.ownership import Lease
-from engine.routing.deliveries import DeliveryStatus, DeliveryView, parse_events_filter
+from engine.routing.deliveries import (
+    DeliveryOutcome,
+    DeliveryStatus,
+    DeliveryView,
+    PendingDelivery,
+    parse_events_filter,
+)
 from engine.routing.effects import Changes, Event, Kind
 from engine.routing.entities import Workspace
 from engine.storage.deliveries import DeliveryOutbox
@@ -26,6 +33,7 @@ from engine.storage.paging import PageRequest
 from engine.storage.pool import Database
 from engine.storage.reads import Reads
 from engine.storage.redelivery import Redelivery
+from engine.storage.retention import Retention
 from engine.storage.store import PostgresStore
 from tests.callbacks.receiver import (
     ACCOUNT,
@@ -464,6 +472,152 @@ async def test_a_released_workspace_is_sent_nothing_more(deliverer: Deliverer) -
         await other.commit(now_event(2))
         await deliverer.are(other.workspace, delivered=1)
     assert await deliverer.numbers(workspace.workspace) == {"pending": 1}
+
+
+async def test_the_last_events_of_a_deleted_workspace_survive_a_restart(
+    deliverer: Deliverer, pools: Database
+) -> None:
+    """Nobody loads the workspace again; its row stays until they are delivered, and goes then."""
+    retention = Retention(pools)
+    async with serving() as receiver:
+        receiver.answers(503)
+        async with deliverer.sending(drain_s=0) as callbacks:
+            workspace = await deliverer.workspace(callbacks, receiver.base)
+            await workspace.commit(now_event(1), now_event(2, "workspace.deleted"), deleted=True)
+            callbacks.released(workspace.workspace.sid)
+            await receiver.has(1)
+        assert await retention.purge_deleted_workspaces(wall_clock_ms()) == 0
+        refused = len(receiver.received)
+        receiver.answers(204)
+        async with deliverer.sending():
+            await deliverer.are(workspace.workspace, delivered=2)
+        assert numbers(receiver)[refused:] == [1, 2]
+        assert await retention.purge_deleted_workspaces(wall_clock_ms()) == 1
+
+
+async def test_a_changed_address_gets_the_backlog_at_once(deliverer: Deliverer) -> None:
+    limits = replace(QUICK, event_retry_first_s=60, event_retry_max_s=60, event_circuit_pause_max_s=60)
+    async with serving() as dead, serving() as alive, deliverer.sending(limits) as callbacks:
+        dead.answers(503)
+        workspace = await deliverer.workspace(callbacks, dead.base)
+        await workspace.commit(*own_events(40))
+        await dead.has(5)
+        workspace.workspace.event_callback_url = alive.base
+        await workspace.commit(now_event(41))
+        await deliverer.are(workspace.workspace, delivered=41)
+    assert sorted(numbers(alive)) == list(range(1, 42))
+
+
+async def test_a_cleared_address_keeps_the_backlog_for_the_next_one(deliverer: Deliverer) -> None:
+    async with serving() as receiver, deliverer.sending() as callbacks:
+        receiver.answers(503)
+        workspace = await deliverer.workspace(callbacks, receiver.base)
+        await workspace.commit(*own_events(30))
+        await receiver.has(8)
+        workspace.workspace.event_callback_url = ""
+        await workspace.commit(now_event(31))
+        receiver.answers(204)
+        seen = len(receiver.received)
+        workspace.workspace.event_callback_url = f"{receiver.base}/new"
+        await workspace.commit(now_event(32))
+        await deliverer.are(workspace.workspace, delivered=31)
+    assert {number_of(request) for request in receiver.received[seen:]} == {*range(1, 31), 32}
+    assert {request.path for request in receiver.received[seen + 1 :]} == {"/new"}
+
+
+async def test_a_clock_that_is_set_back_delays_no_attempt(deliverer: Deliverer) -> None:
+    stepped_ms = 0
+    async with serving() as receiver:
+        receiver.answers_in_turn(500, 500, 204)
+        outbox = DeliveryOutbox(deliverer.pools)
+        callbacks = EventCallbacks(outbox, QUICK, lambda _: TOKEN, lambda: wall_clock_ms() + stepped_ms)
+        await callbacks.start()
+        workspace = await deliverer.workspace(callbacks, receiver.base)
+        await workspace.commit(now_event(1))
+        await receiver.has(1)
+        stepped_ms = -3_600_000
+        await receiver.has(2)
+        callbacks.released(workspace.workspace.sid)
+        callbacks.recovered(workspace.workspace, [])
+        await deliverer.are(workspace.workspace, delivered=1)
+        await callbacks.stop(PATIENCE_S)
+
+
+async def test_a_busy_receiver_does_not_keep_another_workspace_from_its_outbox() -> None:
+    """To write what was added before does not wait for what is added meanwhile."""
+    writer: OutcomeWriter
+
+    class Store:
+        written = 0
+
+        async def settle(self, outcomes: Sequence[DeliveryOutcome]) -> None:
+            self.written += len(outcomes)
+            if self.written > 100:
+                raise AssertionError("it never ends")
+            writer.add(an_outcome(self.written + 1))
+            await asyncio.sleep(0)
+
+    store = Store()
+    writer = OutcomeWriter(store)
+    writer.add(an_outcome(1))
+    await writer.flush()
+    assert store.written == 1
+    writer._task.cancel()
+
+
+def an_outcome(number: int) -> DeliveryOutcome:
+    return DeliveryOutcome("WS1", number, 0, DeliveryStatus.DELIVERED, 1, 0, 0, 204, None)
+
+
+async def test_what_is_asked_for_anew_while_the_outbox_is_read_is_found(deliverer: Deliverer) -> None:
+    """The reading that is under way began at the start too, before the wish was written."""
+
+    class Slow(DeliveryOutbox):
+        reading, read = asyncio.Event(), asyncio.Event()
+
+        async def pending(self, *arguments: Any) -> list[PendingDelivery]:
+            found = await super().pending(*arguments)
+            if not self.read.is_set():
+                self.reading.set()
+                await self.read.wait()
+            return found
+
+    async with serving() as receiver:
+        async with deliverer.sending() as first:
+            workspace = await deliverer.workspace(first, receiver.base)
+            await workspace.commit(*own_events(2))
+            await deliverer.are(workspace.workspace, delivered=2)
+        limits = replace(QUICK, event_poll_interval_s=60)
+        callbacks = EventCallbacks(Slow(deliverer.pools), limits, lambda _: TOKEN, wall_clock_ms)
+        await callbacks.start()
+        callbacks.recovered(workspace.workspace, [])
+        await Slow.reading.wait()
+        [_, again] = await deliverer.all(workspace.workspace)
+        await deliverer.redelivery.redeliver(again, wall_clock_ms())
+        callbacks.wake(workspace.workspace.sid)
+        Slow.read.set()
+        await receiver.has(3)
+        await callbacks.stop(PATIENCE_S)
+    assert numbers(receiver)[2:] == [1]
+
+
+async def test_an_event_that_cannot_be_sent_holds_up_nothing_else(deliverer: Deliverer) -> None:
+    def token(_account: str) -> str:
+        if mistakes:
+            raise RuntimeError(mistakes.pop())
+        return TOKEN
+
+    mistakes = ["ours"]
+    with capture_logs() as log:
+        async with serving() as receiver:
+            callbacks = EventCallbacks(DeliveryOutbox(deliverer.pools), QUICK, token, wall_clock_ms)
+            await callbacks.start()
+            workspace = await deliverer.workspace(callbacks, receiver.base)
+            await workspace.commit(now_event(1, task_sid=TASK), now_event(2, task_sid=TASK))
+            await deliverer.are(workspace.workspace, delivered=2)
+            await callbacks.stop(PATIENCE_S)
+    assert numbers(receiver) == [1, 2]
+    assert [line["event"] for line in log].count("event_callback.crashed") == 1
 
 
 async def test_an_event_too_old_at_its_last_attempt_is_given_up_and_the_next_goes(

@@ -5,6 +5,7 @@ import pytest
 
 from engine.routing.effects import Changes, Kind
 from engine.storage.accounts import Accounts
+from engine.storage.deliveries import DeliveryOutbox
 from engine.storage.partitions import DAY_MS, TABLES
 from engine.storage.pool import Database
 from engine.storage.retention import Retention
@@ -102,6 +103,7 @@ async def test_a_deleted_workspace_goes_with_everything_in_it(pools: Database, r
     lease = await store.create_workspace(OWNER, 60.0, changes(*one_of_each(), *more_than_a_batch, event(1)))
     await store.commit(lease, Changes(removed=[(Kind.WORKSPACE, lease.workspace_sid)]))
     assert await retention.purge_deleted_workspaces(NOW_MS - 1) == 0
+    await DeliveryOutbox(pools).expire(lease.workspace_sid, NOW_MS * 2, 10)
     assert await retention.purge_deleted_workspaces(NOW_MS) == 1
     for table in (
         "workspaces", "workspace_leases", "activities", "task_channels", "task_queues", "workflows",
