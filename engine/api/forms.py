@@ -5,7 +5,7 @@ for the readers in `fields.py`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 from urllib.parse import unquote_plus
@@ -14,7 +14,6 @@ import orjson
 from aiohttp import web
 
 from engine.api.problems import bad_request, too_large
-from engine.readers import Reader
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -47,19 +46,19 @@ class Form:
         """Return all values with their names."""
         return [(name, text) for name, texts in self._fields.items() for text in texts]
 
-    def value(self, name: str, read: Reader[T], default: D) -> T | D:
+    def value(self, name: str, read: Callable[[str, str], T], default: D) -> T | D:
         """Return what `read` makes of a field; `default` when it was not sent or is empty."""
         texts = self._fields.get(name)
         if texts is None or not texts[-1]:
             return default
         return read(name, texts[-1])
 
-    def exact(self, name: str, read: Reader[T], default: D) -> T | D:
+    def exact(self, name: str, read: Callable[[str, str], T], default: D) -> T | D:
         """Return what `read` makes of a field, empty text included; `default` when it was not sent."""
         texts = self._fields.get(name)
         return default if texts is None else read(name, texts[-1])
 
-    def required(self, name: str, read: Reader[T]) -> T:
+    def required(self, name: str, read: Callable[[str, str], T]) -> T:
         """Return what `read` makes of a field. Raises 400/20001 naming it when it was not sent."""
         texts = self._fields.get(name)
         if texts is None:

@@ -112,12 +112,12 @@ _REFUSAL_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Re
 
 def path_name(placeholder: str) -> str:
     """Return the name of a path parameter by its placeholder in the routes."""
-    return _PATHS[placeholder][0]
+    return _named(placeholder)[0]
 
 
 def path_parameter(placeholder: str) -> dict[str, Any]:
     """Describe a path parameter: a SID with the prefix that its placeholder is, or any text."""
-    name, about = _PATHS[placeholder]
+    name, about = _named(placeholder)
     is_sid = len(placeholder) == 2
     schema = {"pattern": f"^{placeholder}[0-9a-fA-F]{{32}}$"} if is_sid else {"minLength": 1}
     return {
@@ -163,6 +163,10 @@ def refusals(problem: Schema) -> dict[str, Any]:
         if status >= 400
     }
     return described | {"304": {"description": DESCRIPTIONS[304]}}
+
+
+def _named(placeholder: str) -> tuple[str, str]:
+    return _PATHS.get(placeholder, (f"{placeholder}Sid", "What the path names"))
 
 
 def _referred(names: Sequence[str]) -> dict[str, Any]:

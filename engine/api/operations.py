@@ -29,7 +29,8 @@ class Terms(Protocol):
 
 
 AnyReader = Reader[Any] | Callable[[Terms], Reader[Any]]
-Take = Callable[[Form, str, Reader[Any], Any], Any]
+Read = Callable[[str, str], Any]
+Take = Callable[[Form, str, Read, Any], Any]
 
 
 @dataclass(slots=True, frozen=True)
@@ -46,10 +47,6 @@ class Field:
     take: Take
     required: bool = False
     many: bool = False
-
-    def read(self, form: Form, terms: Terms | None) -> Any:
-        """Return the value. Raises 400."""
-        return self.take(form, self.name, self.reader_for(terms), self.default)
 
     def reader_for(self, terms: Terms | None) -> Reader[Any]:
         """Return what reads the text."""
@@ -79,17 +76,19 @@ def repeated(name: str, reader: AnyReader, about: str, take: Take, *, required: 
     return Field(name, reader, about, None, take, required=required, many=True)
 
 
-def _required(form: Form, name: str, reader: Reader[Any], _default: Any) -> Any:
-    return form.required(name, reader)
+def _required(form: Form, name: str, read: Read, _default: Any) -> Any:
+    return form.required(name, read)
 
 
 class Fields:
     """The fields of a body or of a query, by the argument that each becomes."""
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_fields", "_made_for", "_takes")
 
     def __init__(self, **fields: Field) -> None:
         self._fields = fields
+        self._made_for: Terms | None = None
+        self._takes: list[tuple[str, Take, str, Read, Any]] = []
 
     def __or__(self, others: "Fields") -> "Fields":
         return Fields(**self._fields, **others._fields)
@@ -99,7 +98,19 @@ class Fields:
 
     def read(self, form: Form, terms: Terms | None = None) -> dict[str, Any]:
         """Return the values by argument; `terms` is for the readers that depend on it. Raises 400."""
-        return {argument: field.read(form, terms) for argument, field in self._fields.items()}
+        if terms is not self._made_for or not self._takes:
+            self._make(terms)
+        return {
+            argument: take(form, name, read, unsent) for argument, take, name, read, unsent in self._takes
+        }
+
+    def _make(self, terms: Terms | None) -> None:
+        """Make the readers that depend on the terms, once: a daemon has the same for all requests."""
+        self._made_for = terms
+        self._takes = [
+            (argument, field.take, field.name, field.reader_for(terms).read, field.default)
+            for argument, field in self._fields.items()
+        ]
 
 
 NOTHING = Fields()

@@ -4,7 +4,7 @@ Every field is typed and checked, whatever decides. Those of a voice instruction
 is required, which words are allowed, what holds when nothing was sent.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from engine.api import fields
@@ -55,7 +55,7 @@ def _field(field: VoiceField) -> Field:
     return optional(field.name, reader, _VOICE)
 
 
-def _checked(form: Form, name: str, read: Reader[str], _default: None) -> list[str]:
+def _checked(form: Form, name: str, read: Callable[[str, str], str], _default: None) -> list[str]:
     return [read(name, text) for text in form.all(name)]
 
 

@@ -1,13 +1,13 @@
 """What statistics are asked by: fields of queries, and of the body of the bulk one (contract §6)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from engine.api import fields
 from engine.api.forms import Form
 from engine.api.operations import Fields, optional, repeated
 from engine.api.problems import bad_request
 from engine.api.windows import WINDOW
-from engine.readers import Reader, reads
+from engine.readers import reads
 
 BULK_QUEUES_MAX = 50
 THRESHOLDS_MAX = 100
@@ -24,7 +24,7 @@ def _thresholds(name: str, value: str) -> Sequence[int]:
     return thresholds
 
 
-def _queue_sids(form: Form, name: str, read: Reader[str], _default: None) -> list[str]:
+def _queue_sids(form: Form, name: str, read: Callable[[str, str], str], _default: None) -> list[str]:
     """Read QueueSids, which some clients spell queueSids."""
     spelled = name if name in form else f"{name[0].lower()}{name[1:]}"
     sids = [read(spelled, text) for text in form.all(spelled)]

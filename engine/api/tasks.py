@@ -1,5 +1,7 @@
 """Tasks (contract §5.4)."""
 
+from collections.abc import Callable
+
 from aiohttp import web
 
 from engine.api import answers, fields, filters
@@ -10,7 +12,7 @@ from engine.api.forms import Form
 from engine.api.operations import Fields, exact, operation, optional, repeated
 from engine.api.paging import Paging
 from engine.api.problems import bad_request
-from engine.readers import Reader, reads
+from engine.readers import reads
 from engine.routing.commands import UNSET, CreateTask, DeleteTask, UpdateTask
 from engine.routing.entities import TaskStatus
 from engine.routing.views import TaskView
@@ -37,7 +39,9 @@ def _ordering(name: str, value: str) -> filters.Ordering:
     return order
 
 
-def _statuses(form: Form, name: str, read: Reader[TaskStatus], _default: None) -> list[TaskStatus]:
+def _statuses(
+    form: Form, name: str, read: Callable[[str, str], TaskStatus], _default: None
+) -> list[TaskStatus]:
     """Read AssignmentStatus: repeatable, each a comma list (contract §5.4)."""
     words = [word.strip() for text in form.all(name) for word in text.split(",")]
     return [read(name, word) for word in dict.fromkeys(words) if word]
