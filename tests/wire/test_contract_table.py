@@ -24,6 +24,7 @@ from tests.wire.support import FACTS
 OPERATIONS = {fact["id"]: fact for fact in FACTS["operations"]}
 BEYOND = {
     "ListTransfer", "CreateTransfer", "FetchTransfer", "UpdateTransfer",
+    "ListTransfer", "CreateTransfer", "FetchTransfer", "UpdateTransfer",
     "CreateTaskBulk", "ExplainTask", "ListDelivery", "FetchDelivery", "Redeliver", "ReplayDelivery",
     *(f"{name}{suffix}" for name in ("ListKey", "CreateNewKey", "FetchKey", "UpdateKey", "DeleteKey")
       for suffix in ("", "Json")),
