@@ -696,3 +696,13 @@ def test_an_offer_of_a_transfer_is_explained_by_who_handed_the_task_on(world: Ha
     assert explanation.offers[-1].chosen_because.startswith(
         "transferred by ann to second; first of 2 workers that could be offered the task"
     )
+
+
+def test_an_accepted_transfer_counts_with_its_wait_from_the_creation_of_the_task(world: Handed) -> None:
+    world.wait(30)
+    world.hand(world.second)
+    world.wait(5)
+    world.answer(world.bob, R.ACCEPTED)
+    data = world.data("reservation.accepted")
+    assert (data["task_age"], data["task_age_in_queue"]) == ("35", "5")
+    assert world.event("reservation.accepted").task_queue_sid == world.second
