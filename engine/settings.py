@@ -327,7 +327,7 @@ class BridgeSettings(_Section):
     """How long after its commit an event is sent, so that the answer to a call comes first."""
     ping_s: Seconds = 30.0
     """How often a client is pinged; one that does not answer in half of that is gone."""
-    frames_pending_max: Count = 256
+    frames_pending_max: Count = 512
     """Most frames waiting for one websocket; a slower reader is cut off."""
     send_timeout_s: Seconds = 20.0
     """How long a client may take for one frame."""

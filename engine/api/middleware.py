@@ -21,7 +21,7 @@ EVERY_ANSWER = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, "
-    "X-Request-Id",
+    "X-Request-Id, apiVersion, clientVersion",
     "Access-Control-Allow-Credentials": "true",
     "Access-Control-Expose-Headers": "ETag, Retry-After, X-Request-Id, X-Rate-Limit-Limit, "
     "X-Rate-Limit-Remaining, X-Rate-Limit-Config, X-Pointsman-Warnings",

@@ -13,13 +13,6 @@ from engine.storage.bridge_reads import BridgeReads
 
 PATH = "/v1/wschannels"
 
-_CORS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
-    "Access-Control-Allow-Headers": "apiVersion, clientVersion, If-Match, Content-Type, Accept",
-    "Access-Control-Max-Age": "600",
-}
-
 
 def add_bridge(app: web.Application, api: Api, hub: Hub, presence: Presence, reads: BridgeReads) -> None:
     """Serve the event bridge at PATH.
@@ -38,7 +31,7 @@ def add_bridge(app: web.Application, api: Api, hub: Hub, presence: Presence, rea
 
     async def call(request: web.Request) -> web.Response:
         try:
-            response = await calls.answer(request)
+            return await calls.answer(request)
         except Exception as error:
             known = translate(error, request)
             if known is None:
@@ -46,16 +39,11 @@ def add_bridge(app: web.Application, api: Api, hub: Hub, presence: Presence, rea
             response = respond(known)
             # A browser would ask its user for a password.
             response.headers.popall("WWW-Authenticate", None)
-        response.headers.update(_CORS)
-        return response
-
-    async def preflight(_: web.Request) -> web.Response:
-        return web.Response(status=204, headers=_CORS)
+            return response
 
     async def close_sockets(_: web.Application) -> None:
         hub.close_all()
 
     app.router.add_get(PATH, upgrade)
     app.router.add_post(PATH, call)
-    app.router.add_route("OPTIONS", PATH, preflight)
     app.on_shutdown.append(close_sockets)

@@ -6,9 +6,9 @@ token could do the same thing there; `judged_as` names that route where it is ca
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from engine.bridge import changing, reading
+from engine.bridge import changing, participants, reading
 from engine.bridge.call import SdkCall
 from engine.bridge.payloads import Payload
 
@@ -18,21 +18,23 @@ _PLACEHOLDER = re.compile(r"\{(\w\w)\}")
 _WS = "Workspaces/{WS}"
 _WK = f"{_WS}/Workers/{{WK}}"
 _WT = f"{_WS}/Tasks/{{WT}}"
+_TASK = {"WT": "TaskSid"}
+_OFFER = {"WR": "ReservationSid"}
 
 
 @dataclass(slots=True, frozen=True)
 class Route:
     """One call.
 
-    `path` is relative, as the SDK sends it; `judged_as` is empty when REST names it the same. `task_in` is
-    the parameter with the task, of a call whose path does not have it.
+    `path` is relative, as the SDK sends it; `judged_as` is empty when REST names it the same. `named_in` are
+    the parameters with SIDs that REST has in the path, by placeholder.
     """
 
     method: str
     path: str
     handler: Handler
     judged_as: str = ""
-    task_in: str = ""
+    named_in: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def template(self) -> str:
@@ -48,8 +50,14 @@ ROUTES = (
     Route("GET", f"{_WK}/Reservations", reading.list_reservations),
     Route("GET", f"{_WK}/Reservations/{{WR}}", reading.fetch_reservation),
     Route("POST", f"{_WK}/Reservations/{{WR}}", changing.update_reservation),
-    Route("POST", f"{_WK}/Transfers", changing.create_transfer, f"{_WT}/Transfers", "TaskSid"),
-    Route("POST", f"{_WK}/Transfers/{{TT}}", changing.update_transfer, f"{_WT}/Transfers/{{TT}}", "TaskSid"),
+    Route("POST", f"{_WK}/Transfers", changing.create_transfer, f"{_WT}/Transfers", _TASK),
+    Route("POST", f"{_WK}/Transfers/{{TT}}", changing.update_transfer, f"{_WT}/Transfers/{{TT}}", _TASK),
+    Route("POST", f"{_WK}/CustomerParticipant", participants.hold_customer, _WT, _TASK),
+    Route("POST", f"{_WK}/HoldWorkerParticipant", participants.hold_worker, _WT, _TASK),
+    Route("POST", f"{_WK}/KickWorkerParticipant", participants.kick_worker, _WT, _TASK),
+    Route(
+        "POST", f"{_WK}/WorkerParticipant", participants.update_worker, f"{_WK}/Reservations/{{WR}}", _OFFER
+    ),
     Route("POST", f"{_WS}/Tasks", changing.create_task),
     Route("GET", _WT, reading.fetch_task),
     Route("POST", _WT, changing.update_task),

@@ -10,7 +10,7 @@ class BridgeLimits:
     heartbeat_s: float = 10.0
     event_delay_s: float = 0.1
     ping_s: float = 30.0
-    frames_pending_max: int = 256
+    frames_pending_max: int = 512
     send_timeout_s: float = 20.0
     sockets_max: int = 20_000
     sockets_per_worker_max: int = 100

@@ -23,7 +23,6 @@ from engine.bridge.hub import WorkerKey
 from engine.bridge.tokens import Session, identify, owns
 
 _VERSION_DIGITS_MAX = 18
-_TASK = fields.sid("WT")
 
 
 @dataclass(slots=True, frozen=True)
@@ -81,8 +80,8 @@ class Calls:
             raise not_found(path)
         route, names = found
         form = form_of(envelope.params, self._bridge.api.limits.request_fields_max)
-        if route.task_in:
-            names = {**names, "WT": form.required(route.task_in, _TASK)}
+        named = {prefix: form.required(name, fields.sid(prefix)) for prefix, name in route.named_in.items()}
+        names = {**names, **named}
         await self._admit(route, path, names, form, session)
         self._bridge.hub.seen((session.workspace_sid, session.worker_sid), session.expires_ms)
         call = SdkCall(self._bridge, session, path, names, form, _if_match(request))
@@ -102,8 +101,8 @@ class Calls:
         )
         if api.rate_limiter.enabled:
             api.rate_limiter.admit(session.principal, asked, {})
-        # A call that names its own worker in the path and is judged by its task is still that worker's.
-        mine = not route.task_in or names["WK"] == session.worker_sid
+        # What is judged by the SIDs in its parameters is still the call of the worker in its path.
+        mine = not route.named_in or names["WK"] == session.worker_sid
         if (
             mine
             and grant is not None

@@ -106,6 +106,7 @@ class Socket:
         try:
             self._frames.put_nowait(text)
         except asyncio.QueueFull:
+            metrics.BRIDGE_FRAMES_DROPPED.labels(Ending.SLOW).inc(self._frames.qsize() + 1)
             self.end(Ending.SLOW)
 
     def deliver(self, frame: Frame, text: str, now_s: float) -> None:
@@ -122,6 +123,8 @@ class Socket:
                 self.put(text)
             case Fitness.STALE:
                 self.end(Ending.STALE)
+            case Fitness.DROP:
+                metrics.BRIDGE_FRAMES_DROPPED.labels("known").inc()
 
     def _release(self) -> None:
         held, self._held = self._held, []
