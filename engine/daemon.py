@@ -29,6 +29,7 @@ from engine.api.limits import ApiLimits
 from engine.api.middleware import GATE
 from engine.api.protocol import Site
 from engine.api.rate_limit import RateLimits
+from engine.api.stream import render
 from engine.bridge.app import add_bridge
 from engine.bridge.hub import Hub
 from engine.bridge.limits import BridgeLimits
@@ -55,6 +56,7 @@ from engine.sids import time_ordered_sids
 from engine.storage.accounts import Accounts
 from engine.storage.bridge_reads import BridgeReads
 from engine.storage.deliveries import DeliveryOutbox
+from engine.storage.event_log import EventLog
 from engine.storage.keys import ApiKeys
 from engine.storage.migrate import read_migrations
 from engine.storage.pool import Database
@@ -66,6 +68,8 @@ from engine.storage.resources import sql_directory
 from engine.storage.retention import Retention
 from engine.storage.statistics_summing import StatisticsSumming
 from engine.storage.store import PostgresStore
+from engine.stream.hub import StreamHub
+from engine.stream.limits import StreamLimits
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -124,14 +128,22 @@ class Daemon:
         node = self._stack.enter_context(NodeName(settings.database.data_dir))
         hub = Hub(_picked(BridgeLimits, settings.bridge), keyring, wall_clock_ms)
         events = await self._start_event_callbacks(database, keyring)
-        service = await self._start_routing(database, keyring, voice, (events, hub), node.name)
+        streams = self._start_streams(database)
+        service = await self._start_routing(database, keyring, voice, (events, hub, streams), node.name)
         self._start_housekeeping(database)
         reads = Reads(
             database,
             finished_task_retention_s=settings.routing.finished_task_retention_s,
             task_attributes_s=settings.retention.task_attributes_days * 86_400.0,
         )
-        app = self._build_app(service, reads, keyring, voice, Redelivery(database, events.wake))
+        app = self._build_app(
+            service=service,
+            reads=reads,
+            keyring=keyring,
+            voice=voice,
+            redelivery=Redelivery(database, events.wake),
+            streams=streams,
+        )
         await self._start_bridge(app, hub, database, node.name)
         await self._listen(app)
         log.info(
@@ -177,6 +189,20 @@ class Daemon:
         self._stack.push_async_callback(events.stop, self.settings.server.shutdown_drain_s)
         return events
 
+    def _start_streams(self, database: Database) -> StreamHub:
+        kept = self.settings.retention
+        attributes_s = kept.task_attributes_days * 86_400.0
+        streams = StreamHub(
+            EventLog(database, task_attributes_s=attributes_s),
+            render,
+            _picked(StreamLimits, self.settings.stream),
+            fresh_s=min(attributes_s, kept.events_days * 86_400.0),
+            clock=wall_clock_ms,
+        )
+        streams.start()
+        self._stack.push_async_callback(streams.stop)
+        return streams
+
     async def _start_routing(
         self,
         database: Database,
@@ -220,11 +246,13 @@ class Daemon:
 
     def _build_app(
         self,
+        *,
         service: RoutingService,
         reads: Reads,
         keyring: Keyring,
         voice: VoiceGateway | None,
         redelivery: Redelivery,
+        streams: StreamHub,
     ) -> web.Application:
         server = self.settings.server
         return build_app(
@@ -237,6 +265,7 @@ class Daemon:
             public_url=server.public_url,
             trust_forwarded=server.trust_forwarded,
             voice=voice,
+            streams=streams,
             mint=self._mint,
             clock=wall_clock_ms,
         )

@@ -74,6 +74,16 @@ BRIDGE_WORKERS_LEFT = Counter(
     "pointsman_bridge_workers_left", "Workers moved because they were gone", registry=REGISTRY
 )
 
+STREAM_READERS = Gauge("pointsman_stream_readers", "Event streams open", registry=REGISTRY)
+STREAM_READERS_ENDED = Counter(
+    "pointsman_stream_readers_ended", "Event streams that have ended", ["reason"], registry=REGISTRY
+)
+"""reason: gone, slow, deleted, expired, credentials, stopping, failed."""
+STREAM_READERS_REFUSED = Counter(
+    "pointsman_stream_readers_refused", "Event streams for which there was no room", registry=REGISTRY
+)
+STREAM_EVENTS = Counter("pointsman_stream_events", "Events sent over streams", registry=REGISTRY)
+
 REQUEST_SECONDS = Histogram(
     "pointsman_request_seconds",
     "Time from request to answer",

@@ -347,6 +347,27 @@ class BridgeSettings(_Section):
     """Name of the activity for workers that are gone; empty moves only those whose client asks for it."""
 
 
+class StreamSettings(_Section):
+    """The event stream."""
+
+    readers_max: Count = 10_000
+    """Most streams open at this node; beyond it 503."""
+    readers_per_account_max: Count = 5_000
+    """Most streams of one account open at this node."""
+    ring_events_max: Count = 1_000
+    """Most events of one workspace kept in memory for its readers; older ones are read from the database."""
+    ring_bytes_max: Annotated[Int, Field(ge=1_048_576)] = 67_108_864
+    """Most bytes of such events, shared by all workspaces that are followed."""
+    send_buffer_bytes_max: Annotated[Int, Field(ge=4_096)] = 131_072
+    """Most bytes that wait for one reader; then it is left alone until it has taken them."""
+    send_timeout_s: Seconds = 20.0
+    """How long a reader may take for that; then it is dropped."""
+    heartbeat_s: Seconds = 15.0
+    """Longest silence before a heartbeat is sent."""
+    poll_interval_s: Seconds = 0.5
+    """How often the log is looked at for what another node has written."""
+
+
 class RetentionSettings(_Section):
     """How long finished things stay in the database."""
 
@@ -391,6 +412,7 @@ class Settings(_Section):
     callbacks: CallbackSettings = Field(default_factory=CallbackSettings)
     voice_gateway: VoiceGatewaySettings = Field(default_factory=VoiceGatewaySettings)
     bridge: BridgeSettings = Field(default_factory=BridgeSettings)
+    stream: StreamSettings = Field(default_factory=StreamSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     statistics: StatisticsSettings = Field(default_factory=StatisticsSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)

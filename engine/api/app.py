@@ -1,5 +1,7 @@
 """The application: the routes behind the middleware, and the probes."""
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import web
 
 from engine.api.auth import Authenticator
@@ -17,6 +19,7 @@ from engine.runtime.service import RoutingService
 from engine.sids import SidFactory, time_ordered_sids
 from engine.storage.reads import Reads
 from engine.storage.redelivery import Redelivery
+from engine.stream.hub import StreamHub
 
 API = web.AppKey("api", Api)
 
@@ -32,6 +35,7 @@ def build_app(
     public_url: str = "",
     trust_forwarded: bool = False,
     voice: VoiceGateway | None = None,
+    streams: StreamHub | None = None,
     mint: SidFactory | None = None,
     clock: Clock = wall_clock_ms,
 ) -> web.Application:
@@ -47,6 +51,7 @@ def build_app(
         public_url: base of the URLs in answers; empty takes scheme and host of each request.
         trust_forwarded: whether X-Forwarded-Proto and X-Forwarded-Host say what those are.
         voice: carries out voice instructions; None refuses them.
+        streams: the event streams, which end when the application shuts down; None refuses them.
         mint: makes the SIDs of what clients create.
         clock: milliseconds since the epoch.
     """
@@ -64,9 +69,19 @@ def build_app(
         trust_forwarded=trust_forwarded,
         redelivery=redelivery,
         voice=voice,
+        streams=streams,
     )
     app = web.Application(middlewares=[edge], client_max_size=given.request_bytes_max)
     app[GATE], app[API], app[SERVICE] = Gate(), api, service
     app[DOCUMENTATION] = Documentation((*ROUTES, *ACCOUNT_ROUTES), OPEN_ROUTES, api)
     add_routes(app, api)
+    if streams is not None:
+        app.on_shutdown.append(_ending(streams))
     return app
+
+
+def _ending(streams: StreamHub) -> Callable[[web.Application], Awaitable[None]]:
+    async def end_streams(_: web.Application) -> None:
+        streams.end_all()
+
+    return end_streams

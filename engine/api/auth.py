@@ -74,6 +74,21 @@ class Authenticator:
         if proof is None:
             await self._learn(user, token)
             proof = self._by_secret(user, password) or self._by_token(user, token)
+        return self._accept(authorization, proof)
+
+    def confirm(self, authorization: str | None) -> Principal:
+        """Return whom a header that was proved before proves to be now, by what is known here.
+
+        Raises:
+            ApiError: as `identify`.
+        """
+        known = self.recall(authorization)
+        if known is not None:
+            return known
+        user, password, token = _credentials(authorization)
+        return self._accept(authorization, self._by_secret(user, password) or self._by_token(user, token))
+
+    def _accept(self, authorization: str | None, proof: _Proof) -> Principal:
         account = self._keyring.account(proof.principal.account_sid)
         if account is None or not account.active:
             raise account_not_active(proof.principal.account_sid)

@@ -28,6 +28,7 @@ from engine.runtime.service import RoutingService
 from engine.sids import SidFactory
 from engine.storage.reads import Reads
 from engine.storage.redelivery import Redelivery
+from engine.stream.hub import StreamHub
 
 V = TypeVar("V")
 
@@ -44,8 +45,8 @@ class Api:
 
     `public_url` is the base of the URLs in answers; empty takes scheme and host of each request, from the
     X-Forwarded headers when `trust_forwarded`. `redelivery` has events delivered again. `voice`
-    carries out voice instructions. `explaining` and `counting` are the turns of explanations and of present
-    figures, by workspace.
+    carries out voice instructions. `streams` are the open event streams. `explaining` and `counting` are
+    the turns of explanations and of present figures, by workspace.
     """
 
     service: RoutingService
@@ -60,6 +61,7 @@ class Api:
     trust_forwarded: bool
     redelivery: Redelivery
     voice: VoiceGateway | None = None
+    streams: StreamHub | None = None
     explaining: Turns = field(default_factory=lambda: Turns(EXPLANATIONS_WAITING_MAX))
     counting: Turns = field(default_factory=lambda: Turns(COUNTS_WAITING_MAX))
 

@@ -62,13 +62,13 @@ async def openapi_document(request: web.Request) -> web.Response:
     return web.Response(body=documentation.raw, content_type="application/json", headers=headers)
 
 
-@operation("FetchDocumentationPage", media="text/html")
+@operation("FetchDocumentationPage", media=("text/html",))
 async def page(_: web.Request) -> web.FileResponse:
     """Answer the page on which this document can be read and tried out."""
     return web.FileResponse(_PAGE / "index.html", headers=_SAFE)
 
 
-@operation("FetchDocumentationAsset", media="*/*", refusals=(304, 404))
+@operation("FetchDocumentationAsset", media=("*/*",), refusals=(304, 404))
 async def asset(request: web.Request) -> web.FileResponse:
     """Answer a file of that page."""
     name = request.match_info["asset"]

@@ -340,6 +340,12 @@ class Event(TypedDict):
     workspace_sid: WorkspaceSid
 
 
+class StreamedEvent(Event):
+    """An event of the log, told by the stream."""
+
+    sequence: Int64
+
+
 class Delivery(TypedDict):
     """What became of telling the workspace's receiver of an event."""
 

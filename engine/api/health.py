@@ -27,7 +27,7 @@ async def readyz(request: web.Request) -> web.Response:
     return _status(200, "ready") if await request.app[SERVICE].ready() else _status(503, "not ready")
 
 
-@operation("FetchMetrics", media="text/plain")
+@operation("FetchMetrics", media=("text/plain",))
 async def metrics_text(_: web.Request) -> web.Response:
     """Tell the metrics in the text format of Prometheus."""
     return web.Response(body=metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})

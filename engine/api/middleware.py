@@ -21,7 +21,7 @@ EVERY_ANSWER = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, "
-    "X-Request-Id, apiVersion, clientVersion",
+    "Last-Event-ID, X-Request-Id, apiVersion, clientVersion",
     "Access-Control-Allow-Credentials": "true",
     "Access-Control-Expose-Headers": "ETag, Retry-After, X-Request-Id, X-Rate-Limit-Limit, "
     "X-Rate-Limit-Remaining, X-Rate-Limit-Config, X-Pointsman-Warnings",
@@ -61,17 +61,23 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     request_id = f"RQ{secrets.token_hex(16)}"
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id)
+    request[REQUEST_ID] = request_id
     response = await _answer(request, handler)
-    response.headers.update(EVERY_ANSWER)
-    response.headers.update(request.get(RATE_LIMIT_HEADERS, {}))
-    response.headers[REQUEST_ID] = request_id
+    if response.prepared:
+        return response  # a websocket or a stream: it is over, and its time is that of its client
+    dress(request, response)
     _account(request, response.status, time.perf_counter() - started_s)
     return response
 
 
+def dress(request: web.Request, response: web.StreamResponse) -> None:
+    """Give an answer the headers that every answer has."""
+    response.headers.update(EVERY_ANSWER)
+    response.headers.update(request.get(RATE_LIMIT_HEADERS, {}))
+    response.headers[REQUEST_ID] = request[REQUEST_ID]
+
+
 def _account(request: web.Request, status: int, duration_s: float) -> None:
-    if status == 101:
-        return  # that is how long the websocket was open
     resource = request.match_info.route.resource
     method, route = (request.method, resource.canonical) if resource else ("-", "-")
     metrics.REQUEST_SECONDS.labels(method, route, status).observe(duration_s)

@@ -92,6 +92,8 @@ class _Description:
             found.append(parts.IF_MATCH)
         if operation.once:
             found.append(parts.IDEMPOTENCY_KEY)
+        if operation.resumed:
+            found.append(parts.LAST_EVENT_ID)
         return found
 
     def _query(self, field: Field) -> dict[str, Any]:
@@ -150,7 +152,7 @@ class _Description:
 
     def _answer(self, operation: Operation) -> Mapping[str, Any]:
         if operation.media:
-            return _content({operation.media: {"type": "string"}})
+            return _content({media: {"type": "string"} for media in operation.media})
         if operation.answers is None:
             return {}
         schema = self._schemas.of(operation.answers)

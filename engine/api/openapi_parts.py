@@ -70,6 +70,13 @@ IDEMPOTENCY_KEY = {
     "description": "Repeated with the same key and body within 24 h, a request gets the same answer.",
     "schema": {"type": "string", "pattern": "^[ -~]{1,255}$"},
 }
+LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "description": "Sequence of the last event that arrived; the stream goes on behind it. Wins over From.",
+    "schema": {"type": "string", "pattern": "^[0-9]{0,18}$"},
+}
 
 _PATHS = {
     "AC": ("AccountSid", "The account"),
@@ -99,7 +106,7 @@ DESCRIPTIONS = {
     403: "The account is not active, or the token does not cover the call.",
     404: "There is no such resource.",
     409: "The Idempotency-Key stands for another body, or an instruction is under way.",
-    410: "Another worker has the task.",
+    410: "Another worker has the task, or the events asked for are no longer kept.",
     412: "If-Match is not the present version.",
     413: "The body is too large.",
     429: "A rate limit is reached.",

@@ -123,11 +123,11 @@ class Operation:
 
     `id` names it for client generators (the contract's operationId where there is one). `answers` is the
     TypedDict of the document, or of the items of the list under the key `lists`; None for an empty answer or
-    one of another content type, `media`. `envelope` is the TypedDict of what stands beside the items of a
+    one of other content types, `media`. `envelope` is the TypedDict of what stands beside the items of a
     list, next to its `meta` where there is one. `body` is None when no body is read; `bodies` describes one
     that is no form, by content type. `tagged` answers have an ETag, `conditional` ones compare If-Match,
-    `once` ones honour Idempotency-Key, `warned` ones may carry the linter's warnings. `refusals` are the
-    statuses that others do not have.
+    `once` ones honour Idempotency-Key, `resumed` ones Last-Event-ID, `warned` ones may carry the linter's
+    warnings. `refusals` are the statuses that others do not have.
     """
 
     id: str
@@ -141,11 +141,12 @@ class Operation:
     tagged: bool = False
     conditional: bool = False
     once: bool = False
+    resumed: bool = False
     warned: bool = False
     refusals: tuple[int, ...] = ()
     envelope: Any = None
     meta: bool = True
-    media: str = ""
+    media: tuple[str, ...] = ()
 
     @property
     def about(self) -> str:

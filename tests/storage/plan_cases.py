@@ -10,6 +10,7 @@ from engine.routing.entities import ReservationStatus, TaskStatus
 from engine.routing.rollups import HOUR_MS, MINUTE_MS
 from engine.routing.statistics_views import Scope
 from engine.storage.bridge_reads import BridgeReads
+from engine.storage.event_log import EventLog, Position
 from engine.storage.partitions import DAY_MS
 from engine.storage.reads import PageRequest, Reads
 from engine.storage.store import PostgresStore
@@ -209,6 +210,18 @@ def lists(reads: Reads, now_ms: int) -> dict[str, tuple[Listing, Bounds]]:
                     bounds,
                 )
     return found
+
+
+def stretches(log: EventLog, now_ms: int) -> dict[str, tuple[Callable[[], Awaitable[Any]], Bounds]]:
+    """Every read of those who follow the log."""
+    middle = Position(ROWS // 2, many_rows.event_ms(ROWS // 2, now_ms, ROWS))
+    return {
+        "positions": (lambda: log.positions([HERE]), PAGE_SIZED),
+        "last event": (lambda: log.last(HERE), PAGE_SIZED),
+        "events after": (lambda: log.after(HERE, middle, PAGE), PAGE_SIZED),
+        "events before": (lambda: log.before(HERE, middle, PAGE), PAGE_SIZED),
+        "a sequence": (lambda: log.find(HERE, ROWS // 3), PAGE_SIZED),
+    }
 
 
 def fetches(

@@ -13,6 +13,7 @@ from engine.routing.entities import ReservationStatus
 from engine.routing.rollups import HOUR_MS
 from engine.storage.bridge_reads import BridgeReads
 from engine.storage.embedded import EmbeddedPostgres
+from engine.storage.event_log import EventLog
 from engine.storage.pool import Database
 from engine.storage.queries import parse_queries, query
 from engine.storage.reads import PageRequest, Reads
@@ -28,6 +29,7 @@ from tests.storage.plan_cases import (
     fetches,
     lists,
     statistics,
+    stretches,
 )
 from tests.support import many_rows
 from tests.support.many_rows import HERE, Filled, sid
@@ -149,6 +151,9 @@ async def test_every_read_finds_a_page_by_an_index(filled: Filled) -> None:
         for name, fetch in fetches(reads, BridgeReads(pools), store, filled.now_ms).items():
             assert await fetch(), name
             seen |= await assert_held(pools, name, fetch, PAGE_SIZED)
+        for name, (call, bounds) in stretches(EventLog(pools), filled.now_ms).items():
+            assert await call(), name
+            seen |= await assert_held(pools, name, call, bounds)
         for name, (call, bounds) in statistics(reads, filled.now_ms).items():
             seen |= await assert_held(pools, name, call, bounds)
         seen |= await assert_held(pools, "verify", partial(hours_to_verify, pools, filled), PAGE_SIZED)
