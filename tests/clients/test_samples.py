@@ -16,6 +16,7 @@ import pytest
 
 from tests.clients.node_client import node_modules, run_node
 from tests.support.daemon import ROOT, DaemonProcess
+from tests.wire.support import eventually
 
 DOCUMENTED = "http://127.0.0.1:8080"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "deploy").rglob("*.md")), ROOT / "engine" / "api" / "README.md"]
@@ -39,8 +40,16 @@ CURL = blocks("sh", "curl ")
 
 @pytest.fixture
 def environment(daemon: DaemonProcess, tmp_path: Path, workspace: Any) -> dict[str, str]:
-    """What the samples find set: credentials, a workspace and a task; and the way to the daemon for curl."""
+    """What the samples find set, and the way to the daemon for curl.
+
+    Credentials, a workspace, a task, the worker who has accepted it and another one.
+    """
     task = workspace.tasks.create(attributes='{"language": "en"}')
+    idle = next(activity.sid for activity in workspace.activities.list() if activity.available)
+    worker = workspace.workers.create(friendly_name="Ann", activity_sid=idle)
+    offers = eventually("the task is offered", task.reservations.list)
+    offers[0].update(reservation_status="accepted")
+    other = workspace.workers.create(friendly_name="Bob", activity_sid=idle)
     (tmp_path / ".curlrc").write_text(
         f'connect-to = "127.0.0.1:8080:127.0.0.1:{daemon.port}"\nshow-error\nfail-with-body\n'
     )
@@ -51,6 +60,8 @@ def environment(daemon: DaemonProcess, tmp_path: Path, workspace: Any) -> dict[s
         "AUTH_TOKEN": daemon.auth_token,
         "WORKSPACE": workspace.sid,
         "TASK": task.sid,
+        "WORKER": worker.sid,
+        "OTHER_WORKER": other.sid,
     }
 
 

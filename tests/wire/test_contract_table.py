@@ -24,7 +24,6 @@ from tests.wire.support import FACTS
 OPERATIONS = {fact["id"]: fact for fact in FACTS["operations"]}
 BEYOND = {
     "ListTransfer", "CreateTransfer", "FetchTransfer", "UpdateTransfer",
-    "ListTransfer", "CreateTransfer", "FetchTransfer", "UpdateTransfer",
     "CreateTaskBulk", "ExplainTask", "ListDelivery", "FetchDelivery", "Redeliver", "ReplayDelivery",
     "StreamEvent",
     *(f"{name}{suffix}" for name in ("ListKey", "CreateNewKey", "FetchKey", "UpdateKey", "DeleteKey")
