@@ -2,8 +2,8 @@
 
 Every field without a leading comment group is a column of the entity's table; fields under "derived" are
 rebuilt by the loader and never stored. All times are milliseconds since the epoch (`_ms`), all durations
-seconds (`_s`). Only open tasks (pending, reserved, assigned, wrapping) and their open reservations
-(pending, accepted, wrapping) live in memory; finished ones live in their rows.
+seconds (`_s`). Only open tasks (pending, reserved, assigned, wrapping), their open reservations (pending,
+accepted, wrapping) and their transfers live in memory; finished ones live in their rows.
 """
 
 from dataclasses import dataclass, field
@@ -85,7 +85,7 @@ class Workspace:
     event_sequence: int = 0
     """The sequence of the last event recorded; gapless from 1."""
     sequence: int = 0
-    """The last number given to a worker, a task or a reservation: the tie-breaker of every order."""
+    """The last number given to a worker, task, reservation or transfer: the tie-breaker of every order."""
 
 
 @dataclass(slots=True)
