@@ -23,6 +23,7 @@ CREATIONS = (
     c.CreateTask,
     c.CreateTaskChannel,
     c.CreateTaskQueue,
+    c.CreateTransfer,
     c.CreateWorker,
     c.CreateWorkflow,
 )
