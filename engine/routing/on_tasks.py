@@ -17,7 +17,14 @@ from engine.routing.lifecycle import (
     is_held,
 )
 from engine.routing.merging import new_attributes
-from engine.routing.progress import enter_queue, enter_workflow, reevaluate, time_out_step, wait
+from engine.routing.progress import (
+    enter_queue,
+    enter_workflow,
+    move_to_queue,
+    reevaluate,
+    time_out_step,
+    wait,
+)
 from engine.routing.records import record_task
 from engine.routing.state import WorkspaceState
 from engine.routing.states import check_no_transfer, check_task_move
@@ -36,7 +43,10 @@ _VERBS = {
 
 @dataclass(slots=True, frozen=True)
 class _Route:
-    """Where a new task goes: through `workflow`'s filters unless a worker or a queue is given."""
+    """Where a new task goes: through `workflow`'s filters unless a worker or a queue is given.
+
+    With both, the task stands in the queue and is offered to that worker alone, whomever the queue takes.
+    """
 
     workflow: Workflow | None
     queue_sid: str | None = None
@@ -74,6 +84,8 @@ def create_task(board: Board, command: CreateTask, now_ms: int) -> TaskView:
     state.deadlines.set(Due.TASK_TTL, task.sid, now_ms + task.timeout_s * 1000)
     record_task(state, "task.created", task, now_ms)
     if route.to_worker:
+        if route.queue_sid is not None:
+            move_to_queue(board, task, route.queue_sid, now_ms)
         wait(board, task, now_ms)
     elif route.queue_sid is not None:
         enter_queue(board, task, route.queue_sid, now_ms)
@@ -184,16 +196,14 @@ def _route(state: WorkspaceState, command: CreateTask) -> _Route:
     to_worker = target is not None and target.startswith("WK")
     if command.ignore_capacity and not to_worker:
         raise Refused("IgnoreCapacity: only with a Worker as RoutingTarget")
-    if to_worker:
-        if target not in state.workers:
-            raise Refused(f"RoutingTarget: there is no Worker {target} in this workspace")
-        return _Route(workflow, to_worker=True)
+    if to_worker and target not in state.workers:
+        raise Refused(f"RoutingTarget: there is no Worker {target} in this workspace")
     queue_sid = command.task_queue_sid
     if target is not None and target.startswith("WQ"):
         queue_sid = target
     if queue_sid is not None and queue_sid not in state.task_queues:
         raise Refused(f"there is no TaskQueue {queue_sid} in this workspace")
-    return _Route(workflow, queue_sid)
+    return _Route(workflow, queue_sid, to_worker)
 
 
 def _workflow(state: WorkspaceState, sid: str | None, *, required: bool) -> Workflow | None:

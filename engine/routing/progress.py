@@ -159,7 +159,8 @@ def demand_of(board: Board, task: Task, target: Target | None, now_ms: int) -> D
         return _demand_of_transfer(task, transfer)
     if target is None:
         named = (KnownBy.SID, task.routing_target) if _targets_worker(task) else None
-        return Demand(task.task_channel_sid, task.task_queue_sid, None, None, named, task.ignore_capacity)
+        queue_sid = None if named else task.task_queue_sid
+        return Demand(task.task_channel_sid, queue_sid, None, None, named, task.ignore_capacity)
     return Demand(
         channel_sid=task.task_channel_sid,
         queue_sid=target.queue_sid,

@@ -31,6 +31,16 @@ def test_a_worker_target_goes_past_filters_and_queues(world: World) -> None:
     assert world.get(task).task_queue_sid is None
 
 
+def test_a_worker_target_with_a_queue_stands_in_that_queue_for_that_worker_alone(world: World) -> None:
+    world.worker("ann")
+    bob = world.worker("bob")
+    queue = world.queue("nobody's", target_workers="1==2")
+    task = to_worker(world, bob, task_queue_sid=queue)
+    assert world.events == ["task.created", "task-queue.entered", "reservation.created"]
+    assert world.offered_to(task) == ["bob"]
+    assert world.get(task).task_queue_sid == queue
+
+
 def test_a_worker_target_ignores_capacity_and_activity_unless_told_otherwise(world: World) -> None:
     ann = world.worker("ann", "Offline")
     world.do(c.UpdateWorkerChannel(ann, "default", capacity=0, available=False))

@@ -259,6 +259,7 @@ test("a task that a worker makes is offered to that worker alone", async () => {
   const reservation = await created;
   assert.equal(reservation.task.sid, sid);
   assert.equal(reservation.task.routingTarget, alice.sid);
+  assert.equal(reservation.task.queueSid, world.queue.sid);
   assert.deepEqual(reservation.task.attributes, { outbound_to: "customer", from: "worker" });
   await finish(reservation);
   await assert.rejects(alice.createTask("a", "b", "WWnone", world.queue.sid), { message: /WorkflowSid/ });
