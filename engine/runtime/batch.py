@@ -27,13 +27,15 @@ class CoreBroken(PointsmanError):
 class Batch:
     """The commands of one batch and their answers, held back until the batch is durable."""
 
-    __slots__ = ("_answers", "changes", "envelopes", "more")
+    __slots__ = ("_answers", "changes", "envelopes", "more", "now_ms")
 
     def __init__(self) -> None:
         self.envelopes: list[Envelope] = []
         self.changes = Changes()
         self.more = False
         """Whether deadlines or matches are left that should not wait for a wake-up."""
+        self.now_ms = 0
+        """The moment at which it is applied."""
         self._answers: list[tuple[Any, Exception | None]] = []
 
     def apply(self, core: WorkspaceCore, inbox: Inbox, now_ms: int, limits: RuntimeLimits) -> None:
@@ -42,6 +44,7 @@ class Batch:
         No command is taken while more deadlines are due. Raises CoreBroken, after which the core must not
         be used any more.
         """
+        self.now_ms = now_ms
         try:
             deadlines_left = core.advance(now_ms, limits.deadlines_max)
             if not deadlines_left:

@@ -4,7 +4,7 @@ Theory of operation
 -------------------
 A workspace is served by exactly one task, and that task strictly alternates three steps:
 
-    apply     read the clock once; fire the deadlines that are due; hand over each waiting command; match
+    apply     read the workspace's clock once; fire what is due; hand over each waiting command; match
     commit    write everything that changed in one transaction, fenced by the epoch of the lease
     publish   answer the callers, log the facts, give the batch to the publisher
 
@@ -56,6 +56,7 @@ from engine.runtime.measure import LoopMeasure
 from engine.runtime.once import Once
 from engine.runtime.ports import Publisher, Store
 from engine.runtime.routing_log import log_committed
+from engine.runtime.workspace_clock import WorkspaceClock
 
 log = get_logger()
 
@@ -98,7 +99,8 @@ class WorkspaceLoop:
         self._loader = loader
         self._leases = leases
         self._publisher = publisher
-        self._clock = clock
+        self._wall = clock
+        self._clock = WorkspaceClock(clock, leases.now_s)
         self._limits = limits
         self._inbox = Inbox(limits.inbox_commands_max)
         self._stopping = asyncio.Event()
@@ -106,7 +108,6 @@ class WorkspaceLoop:
         self._lease: Lease | None = None
         self._batch = Batch()
         self._measure = LoopMeasure()
-        self._now_ms = 0
         self._failures = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -116,7 +117,7 @@ class WorkspaceLoop:
         No batch is dated before `now_ms`, as of when the core was made.
         """
         self._core, self._lease = core, lease
-        self._now_ms = max(self._now_ms, now_ms)
+        self._clock.not_before(now_ms)
         self._batch = Batch()
         self._batch.more = True
         self.account_sid = core.workspace.account_sid
@@ -168,7 +169,7 @@ class WorkspaceLoop:
         self.check_serving()
         loop = asyncio.get_running_loop()
         context = structlog.contextvars.get_contextvars()
-        now_ms = self._clock()
+        now_ms = self._wall()
         envelopes = [Envelope(command, loop.create_future(), now_ms, context) for command in commands]
         for envelope, index in zip(envelopes, indexes, strict=False):
             if index is not None:
@@ -240,7 +241,7 @@ class WorkspaceLoop:
             return
         self.serve_from(loaded.core, lease, loaded.now_ms)
         self._publisher.recovered(loaded.core.workspace, loaded.callbacks)
-        if (behind_ms := loaded.now_ms - self._clock()) > CLOCK_BEHIND_MS:
+        if (behind_ms := loaded.now_ms - self._wall()) > CLOCK_BEHIND_MS:
             log.warning("clock.behind", workspace_sid=self.workspace_sid, behind_ms=behind_ms)
         log.info(
             "workspace.loaded",
@@ -308,9 +309,8 @@ class WorkspaceLoop:
         await self._inbox.sleep(None if deadline_ms is None else deadline_ms - self._clock())
 
     async def _do_batch(self, core: WorkspaceCore, lease: Lease) -> None:
-        self._now_ms = max(self._now_ms, self._clock())
         batch = self._batch = Batch()
-        batch.apply(core, self._inbox, self._now_ms, self._limits)
+        batch.apply(core, self._inbox, self._clock(), self._limits)
         if batch.changes:
             took_s = await commit_in_time(self._store, lease, batch, self._limits)
             self._measure.committed(core, batch.changes, len(batch.envelopes), took_s)

@@ -129,7 +129,7 @@ class Node:
         """Return the moment at which the batch just committed was applied."""
         loop = self.loop_of(workspace_sid)
         assert loop is not None
-        return loop._now_ms
+        return loop._batch.now_ms
 
     def has_more(self, workspace_sid: str) -> bool:
         """Tell whether the batch just committed left deadlines or matches to the next one."""
