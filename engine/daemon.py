@@ -24,6 +24,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from engine import __version__
+from engine.alert_writer import AlertWriter
 from engine.api.app import API, build_app
 from engine.api.limits import ApiLimits
 from engine.api.middleware import GATE
@@ -54,6 +55,7 @@ from engine.runtime.service import RoutingService
 from engine.settings import Settings
 from engine.sids import time_ordered_sids
 from engine.storage.accounts import Accounts
+from engine.storage.alerts import Alerts
 from engine.storage.bridge_reads import BridgeReads
 from engine.storage.deliveries import DeliveryOutbox
 from engine.storage.event_log import EventLog
@@ -127,9 +129,12 @@ class Daemon:
         voice = await self._start_voice_gateway(keyring)
         node = self._stack.enter_context(NodeName(settings.database.data_dir))
         hub = Hub(_picked(BridgeLimits, settings.bridge), keyring, wall_clock_ms)
-        events = await self._start_event_callbacks(database, keyring)
+        alerts = AlertWriter(Alerts(database), self._mint, wall_clock_ms)
+        self._stack.push_async_callback(alerts.stop)
+        events = await self._start_event_callbacks(database, keyring, alerts)
         streams = self._start_streams(database)
-        service = await self._start_routing(database, keyring, voice, (events, hub, streams), node.name)
+        publishers = (alerts, events, hub, streams)
+        service = await self._start_routing(database, keyring, voice, publishers, node.name)
         self._start_housekeeping(database)
         reads = Reads(
             database,
@@ -182,9 +187,12 @@ class Daemon:
         self._stack.push_async_callback(gateway.stop)
         return gateway
 
-    async def _start_event_callbacks(self, database: Database, keyring: Keyring) -> EventCallbacks:
+    async def _start_event_callbacks(
+        self, database: Database, keyring: Keyring, alerts: AlertWriter
+    ) -> EventCallbacks:
         limits = _picked(CallbackLimits, self.settings.callbacks)
-        events = EventCallbacks(DeliveryOutbox(database), limits, keyring.token_of, wall_clock_ms)
+        outbox = DeliveryOutbox(database)
+        events = EventCallbacks(outbox, limits, keyring.token_of, wall_clock_ms, report=alerts.report)
         await events.start()
         self._stack.push_async_callback(events.stop, self.settings.server.shutdown_drain_s)
         return events
@@ -208,7 +216,7 @@ class Daemon:
         database: Database,
         keyring: Keyring,
         voice: VoiceGateway | None,
-        publishers: tuple[Publisher, ...],
+        publishers: tuple[AlertWriter, *tuple[Publisher, ...]],
         node: str,
     ) -> RoutingService:
         settings = self.settings
@@ -218,7 +226,8 @@ class Daemon:
             return await service.submit_internal(workspace_sid, command)
 
         limits = _picked(CallbackLimits, settings.callbacks)
-        dispatcher = CallbackDispatcher(limits, keyring.token_of, submit, voice=voice)
+        report = publishers[0].report
+        dispatcher = CallbackDispatcher(limits, keyring.token_of, submit, voice=voice, report=report)
         service = RoutingService(
             store,
             store,

@@ -31,6 +31,9 @@ _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 INFO = Gauge("pointsman_info", "Always 1; the label tells the version", ["version"], registry=REGISTRY)
 INFO.labels(__version__).set(1)
 
+ALERTS = Counter("pointsman_alerts", "Problems reported as alerts", ["level"], registry=REGISTRY)
+ALERTS_LOST = Counter("pointsman_alerts_lost", "Problems that no alert tells of", registry=REGISTRY)
+
 INBOX_COMMANDS = Gauge("pointsman_inbox_commands", "Commands waiting in all inboxes", registry=REGISTRY)
 INBOX_REFUSED = Counter("pointsman_inbox_refused", "Commands refused by a full inbox", registry=REGISTRY)
 BATCH_COMMANDS = Histogram(

@@ -6,9 +6,11 @@ three cannot differ. A property is always there; `| None` says that it may be nu
 
 from typing import TypedDict
 
+from engine.alerts import AlertLevel
 from engine.api.kinds import (
     AccountSid,
     ActivitySid,
+    AlertSid,
     AnySid,
     CallbackUrl,
     ChannelSid,
@@ -344,6 +346,27 @@ class StreamedEvent(Event):
     """An event of the log, told by the stream."""
 
     sequence: Int64
+
+
+class Alert(TypedDict):
+    """Something that went wrong while talking to the application."""
+
+    account_sid: AccountSid
+    alert_text: str
+    date_generated: Date
+    error_code: str
+    event_sid: EventSid | None
+    log_level: AlertLevel
+    more_info: Url
+    occurrences: Count
+    request_url: str | None
+    reservation_sid: ReservationSid | None
+    sid: AlertSid
+    task_sid: TaskSid | None
+    url: Url
+    worker_sid: WorkerSid | None
+    workflow_sid: WorkflowSid | None
+    workspace_sid: WorkspaceSid
 
 
 class Delivery(TypedDict):

@@ -19,6 +19,7 @@ def _sid(prefix: str) -> Facets:
 
 AccountSid = Annotated[str, _sid("AC")]
 ActivitySid = Annotated[str, _sid("WA")]
+AlertSid = Annotated[str, _sid("NO")]
 AnySid = Annotated[str, _sid("[A-Z]{2}")]
 ChannelSid = Annotated[str, _sid("TC")]
 DeliverySid = Annotated[str, _sid("ED")]

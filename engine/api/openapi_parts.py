@@ -82,6 +82,7 @@ _PATHS = {
     "AC": ("AccountSid", "The account"),
     "ED": ("DeliverySid", "The delivery"),
     "EV": ("EventSid", "The event"),
+    "NO": ("AlertSid", "The alert"),
     "SK": ("KeySid", "The API key"),
     "TT": ("TransferSid", "The transfer"),
     "WA": ("ActivitySid", "The activity"),

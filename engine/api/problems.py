@@ -153,9 +153,14 @@ def problem(error: ApiError) -> dict[str, Any]:
     return {
         "code": error.code,
         "message": error.message.encode(errors="replace").decode(),
-        "more_info": f"{_DOCS}{error.code}",
+        "more_info": more_info(error.code),
         "status": error.status,
     }
+
+
+def more_info(code: int) -> str:
+    """Return where a code of the error dictionary is explained."""
+    return f"{_DOCS}{code}"
 
 
 def _refusal(error: Any, path: str) -> ApiError:

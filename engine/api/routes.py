@@ -11,6 +11,7 @@ from aiohttp import web
 
 from engine.api import (
     activities,
+    alerts,
     bulk,
     deliveries,
     docs,
@@ -73,6 +74,8 @@ ROUTES = (
     Route("POST", f"{_ONE}/Deliveries/Replay", deliveries.replay),
     Route("GET", f"{_ONE}/Deliveries/{{ED}}", deliveries.fetch_delivery),
     Route("POST", f"{_ONE}/Deliveries/{{ED}}/Redeliver", deliveries.redeliver),
+    Route("GET", f"{_ONE}/Alerts", alerts.list_alerts),
+    Route("GET", f"{_ONE}/Alerts/{{NO}}", alerts.fetch_alert),
     Route("GET", f"{_ONE}/TaskQueues", task_queues.list_task_queues),
     Route("POST", f"{_ONE}/TaskQueues", task_queues.create_task_queue),
     Route("GET", f"{_ONE}/TaskQueues/{{WQ}}", task_queues.fetch_task_queue),

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from engine import metrics
+from engine.alerts import Report, unheard
 from engine.callback_urls import origin_of
 from engine.callbacks.assignment_answer import Instruction, read_answer
 from engine.callbacks.assignment_outcome import OpenCallback, Outcomes, Submit
@@ -59,6 +60,7 @@ class AssignmentCallbacks:
         submit: gives a command to a workspace; the errors of `RoutingService.submit_internal`.
         random: numbers in [0, 1) for the jitter.
         voice: carries out voice instructions, if there is a gateway.
+        report: takes in what the operator should know.
     """
 
     def __init__(
@@ -67,12 +69,15 @@ class AssignmentCallbacks:
         limits: CallbackLimits,
         submit: Submit,
         random: Callable[[], float],
+        *,
         voice: VoiceGateway | None = None,
+        report: Report = unheard,
     ) -> None:
         self._client: CallbackSender | None = None
         self._background = background
         self._limits = limits
         self._follows_voice = voice is not None
+        self._keep = report
         self._open: dict[str, OpenCallback] = {}
         self._lines: Lines[OpenCallback] = Lines(limits.concurrent_max, limits.concurrent_per_host_max)
         self._outcomes = Outcomes(limits, submit, random, voice)
@@ -97,6 +102,9 @@ class AssignmentCallbacks:
                 task_sid=callback.task_sid,
                 urls=(callback.url, *fallback),
                 fields=callback.fields,
+                worker_sid=callback.worker_sid,
+                workflow_sid=callback.workflow_sid,
+                keep=self._keep,
             )
             self._open[entry.reservation_sid] = entry
             self._pending.inc()
@@ -194,7 +202,10 @@ class AssignmentCallbacks:
             duration_ms=duration_ms,
         )
         entry.reasons.append(f"{entry.attempt_name}: {failure}")
-        if entry.attempt + 1 == len(entry.urls):
+        last = entry.attempt + 1 == len(entry.urls)
+        follows = "the reservation is canceled" if last else "the fallback URL is called"
+        entry.report(failure.code, f"{entry.attempt_name} URL: {failure.reason}; {follows}")
+        if last:
             return AssignmentCallbackFailed(entry.reservation_sid, "; ".join(entry.reasons))
         entry.attempt += 1
         _log.info("callback.fallback", **entry.log_fields())

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from engine.alerts import Problem, Report, unheard
 from engine.callback_urls import public_form
 from engine.callbacks import failures
 from engine.callbacks.assignment_voice import Alert, follow
@@ -31,6 +32,10 @@ class OpenCallback:
     task_sid: str
     urls: tuple[str, ...]
     fields: dict[str, str] | bytes
+    worker_sid: str | None = None
+    workflow_sid: str | None = None
+    keep: Report = unheard
+    """Takes what the operator should know."""
     attempt: int = 0
     waiting: bool = True
     needless: bool = False
@@ -59,6 +64,22 @@ class OpenCallback:
     def alert(self, alert: Alert) -> None:
         """Tell the operator of something wrong in the answer."""
         _log.warning("callback.alert", **self.log_fields(), code=alert.code, reason=alert.reason)
+        self.report(alert.code, alert.reason)
+
+    def report(self, code: int, text: str) -> None:
+        """Have something wrong kept as an alert."""
+        self.keep(
+            Problem(
+                self.workspace_sid,
+                code,
+                text,
+                url=public_form(self.url),
+                task_sid=self.task_sid,
+                worker_sid=self.worker_sid,
+                reservation_sid=self.reservation_sid,
+                workflow_sid=self.workflow_sid,
+            )
+        )
 
 
 class Outcomes:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from aiohttp.abc import AbstractResolver
 
+from engine.alerts import Report, unheard
 from engine.callbacks.assignment import AssignmentCallbacks
 from engine.callbacks.assignment_outcome import Submit
 from engine.callbacks.background import Background
@@ -32,6 +33,7 @@ class CallbackDispatcher:
         resolver: finds the addresses of host names; default: the operating system's resolver.
         tls: whom https receivers are trusted by; default: the system's certificates.
         voice: carries out the voice instructions that callbacks answer, if there is a gateway.
+        report: takes in what the operator should know.
     """
 
     def __init__(
@@ -44,13 +46,16 @@ class CallbackDispatcher:
         resolver: AbstractResolver | None = None,
         tls: ssl.SSLContext | None = None,
         voice: VoiceGateway | None = None,
+        report: Report = unheard,
     ) -> None:
         self._limits = limits
         self._token_of = token_of
         self._resolver = resolver
         self._tls = tls
         self._background = Background()
-        self._assignments = AssignmentCallbacks(self._background, limits, submit, random, voice)
+        self._assignments = AssignmentCallbacks(
+            self._background, limits, submit, random, voice=voice, report=report
+        )
         self._client: CallbackClient | None = None
         self._stopping = False
         self._stopped = False

@@ -17,16 +17,19 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from aiohttp.abc import AbstractResolver
 
 from engine import metrics
+from engine.alerts import Problem, Report, unheard
+from engine.callback_urls import public_form
 from engine.callbacks.background import Background
 from engine.callbacks.backoff import Random, pause_s
 from engine.callbacks.client import CallbackClient, TokenOf
 from engine.callbacks.event_attempt import KIND, EventSender, attempt, owner
 from engine.callbacks.event_receiver import Receiver
-from engine.callbacks.failures import CallbackFailure
+from engine.callbacks.failures import RETRIEVAL, CallbackFailure
 from engine.callbacks.lane import Delivery
 from engine.callbacks.limits import CallbackLimits
 from engine.callbacks.lines import Lines
@@ -60,6 +63,7 @@ class EventCallbacks:
         random: for the jitter.
         resolver: finds the addresses of host names; default: the operating system's resolver.
         tls: whom https receivers are trusted by; default: the system's certificates.
+        report: takes in what the operator should know.
     """
 
     def __init__(
@@ -72,11 +76,13 @@ class EventCallbacks:
         random: Random = randomness.random,
         resolver: AbstractResolver | None = None,
         tls: ssl.SSLContext | None = None,
+        report: Report = unheard,
     ) -> None:
         self._store = store
         self._limits = limits
         self._clock = clock
         self._random = random
+        self._report = report
         self._age_max_ms = round(limits.event_retry_age_s * 1000)
         self._hold_max_ms = round(limits.event_hold_s * 1000)
         self._make_client = partial(CallbackClient, limits, token_of, resolver, tls)
@@ -286,6 +292,8 @@ class EventCallbacks:
         self._count(-receiver.lane.drop())
         metrics.CALLBACKS.labels(KIND, "dead").inc(expired)
         log.warning("event_callback.expired", **owner(receiver.facts), deliveries=expired)
+        if expired:
+            self._alert(receiver, RETRIEVAL, "events grew too old and were given up", occurrences=expired)
 
     # From the lane to the receiver
 
@@ -337,6 +345,8 @@ class EventCallbacks:
         delivery.attempts += 1
         status, pause_ms = self._verdict(delivery, failure, now_ms)
         pending = status is DeliveryStatus.PENDING
+        if status is DeliveryStatus.DEAD:
+            self._give_up(receiver, delivery, failure)
         self._outcomes.add(
             DeliveryOutcome(
                 workspace_sid=receiver.facts.workspace_sid,
@@ -364,7 +374,6 @@ class EventCallbacks:
             return DeliveryStatus.DELIVERED, 0
         too_old_ms = delivery.pending_since_ms + self._age_max_ms
         if now_ms >= too_old_ms:
-            metrics.CALLBACKS.labels(KIND, "dead").inc()
             return DeliveryStatus.DEAD, 0
         limits = self._limits
         pause = pause_s(delivery.attempts, limits.event_retry_first_s, limits.event_retry_max_s, self._random)
@@ -379,9 +388,33 @@ class EventCallbacks:
                 receiver.hurry()
         elif circuit.failed(delivery.event.sequence, delivery.attempts, failure.status, _steady_ms()):
             log.warning("event_callback.receiver_down", **owner(receiver.facts), error=str(failure))
+            text = (
+                f"the receiver of events fails time after time, and is tried now and then: {failure.reason}"
+            )
+            self._alert(receiver, failure.code, text)
             self._count(-lane.drop())
         elif not circuit.open and self._clock() - delivery.pending_since_ms >= self._hold_max_ms:
             lane.let_pass(delivery)
+
+    def _give_up(self, receiver: Receiver, delivery: Delivery, failure: CallbackFailure | None) -> None:
+        assert failure is not None
+        event = delivery.event
+        metrics.CALLBACKS.labels(KIND, "dead").inc()
+        text = f"{event.event_type} was given up after {delivery.attempts} attempts: {failure.reason}"
+        self._alert(
+            receiver,
+            failure.code,
+            text,
+            task_sid=event.task_sid,
+            worker_sid=event.worker_sid,
+            reservation_sid=event.reservation_sid,
+            workflow_sid=event.workflow_sid,
+            event_sid=event.sid,
+        )
+
+    def _alert(self, receiver: Receiver, code: int, text: str, **about: Any) -> None:
+        facts = receiver.facts
+        self._report(Problem(facts.workspace_sid, code, text, url=public_form(facts.url), **about))
 
     def _count(self, change: int) -> None:
         self._held += change

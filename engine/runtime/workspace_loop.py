@@ -320,7 +320,7 @@ class WorkspaceLoop:
         envelopes = batch.envelopes
         batch.settle()
         log_committed(core.workspace, batch.changes, envelopes)
-        if batch.changes:
+        if batch.changes or batch.changes.warnings:
             self._publisher.committed(core.workspace, batch.changes)
 
     def _drop(self, event: str, error: Exception) -> None:

@@ -20,6 +20,7 @@ TABLES = {
     # partitioned tables, with the storage parameters of their partitions
     EVENTS: "",
     "event_deliveries": " WITH (fillfactor = 70)",
+    "alerts": "",
     "statistics_counts": "",
     "statistics_durations": "",
 }

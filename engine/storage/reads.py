@@ -1,5 +1,6 @@
 """Every read the API makes: committed rows as views, never the loops' memory."""
 
+from engine.storage.alerts import AlertReads
 from engine.storage.configuration_reads import ConfigurationReads
 from engine.storage.delivery_reads import DeliveryReads
 from engine.storage.event_reads import EventReads
@@ -12,5 +13,14 @@ from engine.storage.worker_reads import WorkerReads
 __all__ = ["BadCursor", "Page", "PageRequest", "Reads"]
 
 
-class Reads(ConfigurationReads, WorkerReads, TaskReads, EventReads, DeliveryReads, StatisticsReads, KeyReads):
+class Reads(
+    ConfigurationReads,
+    WorkerReads,
+    TaskReads,
+    EventReads,
+    DeliveryReads,
+    AlertReads,
+    StatisticsReads,
+    KeyReads,
+):
     """Reads of every resource. Lists are `Page`s; a fetch of what is not there returns None."""

@@ -16,6 +16,8 @@ _PURGE_TASKS = query("purge_tasks")
 _PURGE_CONFIGURATIONS = query("purge_configurations")
 _OLD_DEFAULT_ROWS = (
     query("purge_default_events"),
+    query("purge_default_event_deliveries"),
+    query("purge_default_alerts"),
     query("purge_default_statistics_counts"),
     query("purge_default_statistics_durations"),
 )

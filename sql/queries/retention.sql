@@ -45,6 +45,18 @@ WHERE (workspace_sid, event_date_ms, sequence) IN (
     SELECT workspace_sid, event_date_ms, sequence FROM events_default WHERE event_date_ms < $1 LIMIT $2
 )
 
+-- name: purge_default_event_deliveries
+DELETE FROM event_deliveries_default
+WHERE (workspace_sid, event_date_ms, sequence) IN (
+    SELECT workspace_sid, event_date_ms, sequence FROM event_deliveries_default WHERE event_date_ms < $1 LIMIT $2
+)
+
+-- name: purge_default_alerts
+DELETE FROM alerts_default
+WHERE (workspace_sid, date_ms, sid) IN (
+    SELECT workspace_sid, date_ms, sid FROM alerts_default WHERE date_ms < $1 LIMIT $2
+)
+
 -- name: purge_default_statistics_counts
 DELETE FROM statistics_counts_default
 WHERE (workspace_sid, scope_sid, span_ms, start_ms, task_channel_sid) IN (

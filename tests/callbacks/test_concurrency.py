@@ -13,7 +13,6 @@ from tests.callbacks.receiver import (
     Workspaces,
     a_callback,
     a_workspace,
-    an_event,
     changes_with,
     dispatching,
     raw_server,
@@ -41,6 +40,27 @@ async def test_slow_answers_overlap() -> None:
         commands = await workspaces.has(200)
     assert time.monotonic() - started_s < 3
     assert all(isinstance(command, AssignmentInstructed) for command in commands)
+
+
+async def test_500_callbacks_of_a_second_each_finish_in_a_few_seconds() -> None:
+    workspaces = Workspaces()
+
+    async def slow(_: Received) -> web.StreamResponse:
+        await asyncio.sleep(1)
+        return web.json_response({"instruction": "accept"})
+
+    async with serving() as receiver, dispatching(workspaces, CallbackLimits()) as dispatcher:
+        receiver.reply = slow
+        callbacks = [a_callback(receiver.base, number=number) for number in range(500)]
+        started_s = time.monotonic()
+        dispatcher.committed(a_workspace(), changes_with(*callbacks))
+        async with asyncio.timeout(10):
+            while len(workspaces.commands) < 500:
+                await workspaces.has(len(workspaces.commands) + 1)
+    assert time.monotonic() - started_s < 6
+    assert {command.reservation_sid for _, command in workspaces.commands} == {
+        callback.reservation_sid for callback in callbacks
+    }
 
 
 @pytest.mark.parametrize(
@@ -82,20 +102,6 @@ async def test_a_dead_receiver_of_assignments_does_not_delay_others() -> None:
         dispatcher.committed(a_workspace(), changes_with(*callbacks))
         commands = await workspaces.has(100)
     assert len(commands) == 100
-
-
-async def test_a_dead_receiver_of_events_delays_neither_assignments_nor_the_events_of_others() -> None:
-    workspaces = Workspaces()
-    limits = CallbackLimits(event_concurrent_max=20, event_concurrent_per_host_max=10)
-    async with raw_server(_silent) as dead, serving() as alive, dispatching(workspaces, limits) as dispatcher:
-        unlucky = a_workspace(1, event_callback_url=f"{dead}/events")
-        lucky = a_workspace(2, event_callback_url=f"{alive.base}/events")
-        events = [an_event(number, task_sid=f"WT{number:032x}") for number in range(100)]
-        dispatcher.committed(unlucky, changes_with(events=events))
-        dispatcher.committed(lucky, changes_with(a_callback(f"{alive.base}/cb"), events=events))
-        await workspaces.has(1)
-        received = await alive.has(101)
-    assert len([request for request in received if request.path == "/events"]) == 100
 
 
 async def test_connections_are_reused() -> None:

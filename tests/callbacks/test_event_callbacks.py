@@ -13,6 +13,7 @@ from standardwebhooks import Webhook
 from structlog.testing import capture_logs
 from twilio.request_validator import RequestValidator
 
+from engine.alerts import Problem
 from engine.callbacks.event_callbacks import EventCallbacks
 from engine.callbacks.event_fields import pascal_case
 from engine.callbacks.limits import CallbackLimits
@@ -41,8 +42,11 @@ from tests.callbacks.receiver import (
     TOKEN,
     Received,
     Receiver,
+    Workspaces,
+    a_callback,
     a_workspace,
     an_event,
+    dispatching,
     raw_server,
     read_request,
     serving,
@@ -317,6 +321,43 @@ async def test_a_dead_receiver_does_not_hold_up_another_workspaces(deliverer: De
         other = await deliverer.workspace(callbacks, alive.base, number=2)
         await other.commit(now_event(1))
         await alive.has(1)
+
+
+async def test_a_dead_receiver_of_events_delays_no_assignment(deliverer: Deliverer) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    workspaces = Workspaces()
+    limits = replace(QUICK, event_concurrent_max=20)
+    async with (
+        raw_server(silent) as dead,
+        serving() as alive,
+        dispatching(workspaces) as dispatcher,
+        deliverer.sending(limits, drain_s=0) as callbacks,
+    ):
+        one = await deliverer.workspace(callbacks, dead)
+        await one.commit(*own_events(300))
+        dispatcher.committed(one.workspace, Changes(callbacks=[a_callback(alive.base)]))
+        await workspaces.has(1)
+
+
+async def test_events_given_up_and_receivers_that_are_down_are_alerts(deliverer: Deliverer) -> None:
+    problems: list[Problem] = []
+    limits = replace(QUICK, event_retry_age_s=0.3)
+    async with serving() as receiver, deliverer.sending(limits, report=problems.append) as callbacks:
+        receiver.answers(503)
+        workspace = await deliverer.workspace(callbacks, f"{receiver.base}/e?token=hush")
+        await workspace.commit(now_event(1, task_sid=TASK))
+        await deliverer.are(workspace.workspace, dead=1)
+        old = [replace(event, event_date_ms=1_700_000_000_000) for event in own_events(40, start=2)]
+        await workspace.commit(*old)
+        await deliverer.are(workspace.workspace, dead=41)
+    down = [problem for problem in problems if "time after time" in problem.text]
+    assert down
+    [given_up] = [problem for problem in problems if problem.task_sid == TASK]
+    assert (given_up.code, given_up.event_sid, given_up.url) == (11200, f"EV{1:032x}", f"{receiver.base}/e")
+    assert "status 503" in given_up.text
+    assert sum(problem.occurrences for problem in problems) - len(down) == 41
 
 
 async def test_a_failed_event_is_repeated_and_holds_its_task_but_nobody_else(deliverer: Deliverer) -> None:

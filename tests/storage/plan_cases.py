@@ -187,6 +187,11 @@ def lists(reads: Reads, now_ms: int) -> dict[str, tuple[Listing, Bounds]]:
             PAGE_SIZED,
         ),
         "transfers of a task": (lambda page: reads.transfers(HERE, sid("WT", 77), page), PAGE_SIZED),
+        "alerts": (lambda page: reads.alerts(HERE, page, **window), PAGE_SIZED),
+        "alerts about a task": (
+            lambda page: reads.alerts(HERE, page, **window, task_sid=sid("WT", 77)),
+            PAGE_SIZED,
+        ),
         "keys": (lambda page: reads.api_keys(ACCOUNT, page), PAGE_SIZED),
     }
     for name, (filters, bounds) in TASK_LISTS.items():
@@ -244,6 +249,7 @@ def fetches(
         "reservation of a worker": lambda: reads.worker_reservation(HERE, sid("WK", 21), sid("WR", 7)),
         "event": lambda: reads.event(HERE, newest),
         "delivery": lambda: reads.delivery(HERE, f"ED{newest[2:]}"),
+        "alert": lambda: reads.alert(HERE, sid("NO", 1000)),
         "offers": lambda: bridge.offers(HERE, sid("WK", 21), [ReservationStatus.REJECTED], size=PAGE),
         "offer": lambda: bridge.offer(HERE, sid("WR", 7)),
         "key": lambda: reads.api_key(ACCOUNT, sid("SK", 500)),

@@ -101,6 +101,7 @@ WITHOUT_A_BOUND = {
     "load_callbacks": "as above",
     "pending_deliveries": "read to send them, for no request",
     "first_pending_deliveries": "as above",
+    "deserted_workspaces": "read once, at the start",
     "presence_of_node": "read at the start",
     "load_transfers": "as above, and of the few tasks that were transferred",
 }

@@ -217,6 +217,14 @@ FILLED: tuple[tuple[tuple[str, str], ...], ...] = (
             """,
         ),
         (
+            "alerts",
+            f"""
+            SELECT '{HERE}', {_EVENT_MS}, {_sid("NO", "n")}, 11200, 'error', '', NULL,
+                {_sid("WT", "n / 7")}, NULL, NULL, NULL, NULL, 1
+            {_SERIES}
+            """,
+        ),
+        (
             "event_deliveries",
             f"""
             SELECT '{HERE}', n, {_EVENT_MS},

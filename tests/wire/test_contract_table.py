@@ -26,6 +26,7 @@ BEYOND = {
     "ListTransfer", "CreateTransfer", "FetchTransfer", "UpdateTransfer",
     "CreateTaskBulk", "ExplainTask", "ListDelivery", "FetchDelivery", "Redeliver", "ReplayDelivery",
     "StreamEvent",
+    "ListAlert", "FetchAlert",
     *(f"{name}{suffix}" for name in ("ListKey", "CreateNewKey", "FetchKey", "UpdateKey", "DeleteKey")
       for suffix in ("", "Json")),
     "FetchHealth", "FetchReadiness", "FetchMetrics",
