@@ -22,7 +22,8 @@ class Promises:
 
     created: set[str] = field(default_factory=set)
     completed: set[str] = field(default_factory=set)
-    offered: list[str] = field(default_factory=list)
+    offered: list[tuple[int, str]] = field(default_factory=list)
+    """The reservations of assignment callbacks, with the number of the daemon's start."""
     statuses: dict[int, int] = field(default_factory=dict)
 
 
@@ -35,6 +36,7 @@ class Load:
     def __init__(self, daemon: DaemonProcess, session: ClientSession, callback_url: str) -> None:
         self.promises = Promises()
         self.workspace_sid = ""
+        self.starts = 1
         self._daemon = daemon
         self._session = session
         self._callback_url = callback_url
@@ -91,7 +93,7 @@ class Load:
         """Answer an assignment callback: accept."""
         form = await request.post()
         task_sid = str(form["TaskSid"])
-        self.promises.offered.append(str(form["ReservationSid"]))
+        self.promises.offered.append((self.starts, str(form["ReservationSid"])))
         self._accepted.put_nowait(task_sid)
         return web.json_response({"instruction": "accept"})
 

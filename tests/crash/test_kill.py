@@ -4,7 +4,7 @@ import asyncio
 import random
 
 from engine.storage.embedded import EmbeddedPostgres
-from tests.crash.audit import audit
+from tests.crash.audit import audit, audit_offers
 from tests.crash.load import Load, load_on
 from tests.support.daemon import DaemonProcess
 from tests.support.fixtures import StartDaemon
@@ -22,6 +22,7 @@ async def kill_under_load(daemon: DaemonProcess, load: Load) -> None:
         acknowledged = len(load.promises.created)
         await load.until_created(acknowledged + moments.randint(1, TASKS_BETWEEN_KILLS))
         await asyncio.to_thread(daemon.kill)
+        load.starts += 1
         await asyncio.to_thread(daemon.start)
     await load.until_created(len(load.promises.created) + TASKS_BETWEEN_KILLS)
     await load.stop()
@@ -43,6 +44,7 @@ async def test_no_acknowledged_task_is_lost_and_none_is_accepted_twice(
     await audit(database, workspace, promises.created, promises.completed)
     assert await asyncio.to_thread(daemon.stop) == 0
     await audit(database, workspace, promises.created, promises.completed)
+    await audit_offers(database, workspace, promises.offered)
 
 
 async def test_the_embedded_database_survives_the_daemon(start_daemon: StartDaemon) -> None:
