@@ -11,6 +11,7 @@ from engine.bridge.hub import Hub, WorkerKey
 from engine.bridge.payloads import Scope
 from engine.bridge.tokens import Session
 from engine.routing.commands import Command
+from engine.routing.errors import NotFound
 from engine.storage.bridge_reads import BridgeReads
 from engine.storage.reads import Reads
 
@@ -78,7 +79,15 @@ class SdkCall:
         return view
 
     async def submit(self, command: Command, expected: type[V]) -> V:
-        """Hand a command to the workspace and return its view, once it is durable."""
-        view = await self.api.service.submit(self.account_sid, self.workspace_sid, command)
+        """Hand a command to the workspace and return its view, once it is durable.
+
+        Raises 404 when it addresses what is not there; other refusals as the service does.
+        """
+        try:
+            view = await self.api.service.submit(self.account_sid, self.workspace_sid, command)
+        except NotFound as missing:
+            if missing.sid in self.names.values():
+                raise not_found(self.path) from None
+            raise
         assert isinstance(view, expected)
         return view

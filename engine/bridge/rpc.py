@@ -5,7 +5,6 @@ Errors have the documents and statuses of the REST API.
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +13,13 @@ import structlog
 from aiohttp import web
 
 from engine.api import fields
-from engine.api.access import Asked
-from engine.api.forms import EMPTY, Form, form_of, read_large_body
-from engine.api.problems import access_denied, bad_request, not_found, precondition_failed, too_many_requests
+from engine.api.forms import form_of, read_large_body
+from engine.api.problems import bad_request, not_found, precondition_failed, too_many_requests
+from engine.bridge.admission import admit
 from engine.bridge.call import Bridge, SdkCall
-from engine.bridge.calls import Route, find
+from engine.bridge.calls import find
 from engine.bridge.hub import WorkerKey
-from engine.bridge.tokens import Session, identify, owns
+from engine.bridge.tokens import Session, identify
 
 _VERSION_DIGITS_MAX = 18
 
@@ -82,35 +81,10 @@ class Calls:
         form = form_of(envelope.params, self._bridge.api.limits.request_fields_max)
         named = {prefix: form.required(name, fields.sid(prefix)) for prefix, name in route.named_in.items()}
         names = {**names, **named}
-        await self._admit(route, path, names, form, session)
+        await admit(self._bridge.api, session, route, path=path, names=names, form=form)
         self._bridge.hub.seen((session.workspace_sid, session.worker_sid), session.expires_ms)
         call = SdkCall(self._bridge, session, path, names, form, _if_match(request))
         return await route.handler(call)
-
-    async def _admit(
-        self, route: Route, path: str, names: Mapping[str, str], form: Form, session: Session
-    ) -> None:
-        """Judge a call as the REST call that it stands for."""
-        api, grant = self._bridge.api, session.principal.grant
-
-        async def body() -> Form:
-            return form if route.method == "POST" else EMPTY
-
-        asked = Asked(
-            route.method, route.template, f"/v1{path}", names, form if route.method == "GET" else EMPTY, body
-        )
-        if api.rate_limiter.enabled:
-            api.rate_limiter.admit(session.principal, asked, {})
-        # What is judged by the SIDs in its parameters is still the call of the worker in its path.
-        mine = not route.named_in or names["WK"] == session.worker_sid
-        if (
-            mine
-            and grant is not None
-            and await owns(api, session.account_sid, names["WS"])
-            and await grant.permits(asked, api.reads)
-        ):
-            return
-        raise access_denied(route.method, path)
 
 
 def read_envelope(raw: bytes) -> Envelope:

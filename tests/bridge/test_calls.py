@@ -151,6 +151,21 @@ async def test_a_worker_may_not_touch_what_it_was_not_offered(desk: Desk) -> Non
     assert_refused(await desk.call("POST", f"{desk.ws}/Tasks", routed), 403)
 
 
+async def test_a_worker_is_told_when_a_task_is_over_or_not_there(desk: Desk) -> None:
+    task, sid = await desk.offer()
+    url, done = f"{desk.ws}/Tasks/{task}", {"AssignmentStatus": "completed", "Reason": "done"}
+    await desk.call("POST", f"{desk.wk('alice')}/Reservations/{sid}", {"ReservationStatus": "accepted"})
+    assert (await desk.call("POST", url, done)).payload["reason"] == "done"
+    assert "completed" in assert_refused(await desk.call("POST", url, done), 400, 20001)
+    assert_refused(await desk.call("POST", url, done, name="bob"), 403)
+    assert (await desk.call("GET", url)).payload["assignment_status"] == "completed"
+    for method in ("GET", "POST"):
+        assert_refused(await desk.call(method, f"{desk.ws}/Tasks/WT{'0' * 32}"), 404, 20404)
+    unknown = f"{desk.wk('alice')}/Reservations/WR{'0' * 32}"
+    assert_refused(await desk.call("POST", unknown, {"ReservationStatus": "accepted"}), 404)
+    assert_refused(await desk.call("GET", unknown), 404)
+
+
 async def test_a_supervisor_changes_workers_without_their_version(desk: Desk) -> None:
     token = desk.token("bob", "supervisor")
     params = {"Attributes": {"by": "bob"}}
