@@ -120,11 +120,7 @@ def _release(board: Board, task: Task, now_ms: int, *, reroute: bool) -> None:
 
 def _route_anew(board: Board, task: Task, now_ms: int) -> None:
     workflow = board.state.workflows.get(task.workflow_sid or "")
-    if task.routing_target is not None and task.routing_target.startswith("WK"):
-        if task.task_queue_sid is not None:
-            move_to_queue(board, task, None, now_ms)
-        wait(board, task, now_ms)
-    elif is_direct(task):
+    if is_direct(task):
         wait(board, task, now_ms)
     elif workflow is None:
         # It was deleted while the task was assigned; the queue is still there, because the task is in it.

@@ -137,9 +137,10 @@ class Questions:
             at_work = [r["worker"] for r in self.open_reservations(task["sid"]) if r["status"] == "accepted"]
             is_free = self.is_available(worker) and self.has_room(task, worker)
             return is_free and self.is_in_queue(worker, task["queue"]) and worker["sid"] not in at_work
-        if (task["routing_target"] or "").startswith("WK") and task["routing_target"] != worker["sid"]:
+        for_one = (task["routing_target"] or "").startswith("WK")
+        if for_one and task["routing_target"] != worker["sid"]:
             return False
-        if task["queue"] is not None and not self.is_in_queue(worker, task["queue"]):
+        if not for_one and task["queue"] is not None and not self.is_in_queue(worker, task["queue"]):
             return False
         if not self.suits_target(task, worker, now):
             return False

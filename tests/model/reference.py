@@ -812,8 +812,6 @@ class Reference(Questions):
         workflow = self.w["workflows"].get(task["workflow"])
         if task["rounds"] >= self.assignment_count_max:
             self.cancel(task, None, now)
-        elif (task["routing_target"] or "").startswith("WK"):
-            self.put_into_queue(task, None, now)
         elif task["configuration"] and workflow:
             task["configuration"] = workflow["configuration"]
             self.enter_workflow(task, now)

@@ -645,7 +645,7 @@ def test_nothing_of_a_transfer_is_left_when_its_task_is_done(world: Handed) -> N
     assert not world.state.transfers
 
 
-def test_a_task_for_a_worker_that_nobody_holds_leaves_the_queue_it_was_transferred_to(
+def test_a_task_for_a_worker_that_nobody_holds_is_that_worker_s_whatever_queue_it_stands_in(
     world: Handed,
 ) -> None:
     world.answer(world.ann, R.COMPLETED)
@@ -660,7 +660,7 @@ def test_a_task_for_a_worker_that_nobody_holds_leaves_the_queue_it_was_transferr
     world.answer(world.bob, R.COMPLETED)
     world.answer(world.cai, R.REJECTED)
     assert world.is_at() == ("reserved", {"ann": "pending"})
-    assert world.queue_of(world.wt) is None
+    assert world.queue_of(world.wt) == "second"
 
 
 def test_a_waiting_transfer_is_explained_with_who_holds_the_task_and_who_may_not_have_it(
