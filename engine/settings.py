@@ -325,6 +325,8 @@ class BridgeSettings(_Section):
     """Longest silence before a blank frame is sent; the SDK gives up after 30 s of it."""
     event_delay_s: Annotated[Float, Field(ge=0, le=10)] = 0.1
     """How long after its commit an event is sent, so that the answer to a call comes first."""
+    own_event_delay_s: Annotated[Float, Field(ge=0, le=10)] = 0.3
+    """The same for a worker who waits for the answer to a call when it is committed."""
     ping_s: Seconds = 30.0
     """How often a client is pinged; one that does not answer in half of that is gone."""
     frames_pending_max: Count = 512

@@ -1,7 +1,8 @@
 """All open sockets of this node, by worker, and what committed batches send them.
 
 The recipients of a frame are the sockets that were open when its batch was committed. The frame follows a
-little later, so that the HTTP answer to whoever caused it comes first (SDK protocol §2.8). Between opening
+little later, so that the HTTP answer to whoever caused it comes first (SDK protocol §2.8): a worker who waits
+for an answer at that moment is given longer. A worker's frames keep their order. Between opening
 the socket and listening to events the SDK reads its state in four calls: what those have told it is kept from
 being told again, what it cannot know is not told, and what was committed after them waits until it listens.
 
@@ -11,10 +12,13 @@ anywhere; `_send_later` is where they would be handed to the nodes that have tho
 """
 
 import asyncio
+import heapq
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
 
 from engine import metrics
 from engine.api.problems import too_many_requests, unavailable
@@ -39,12 +43,13 @@ TICK_S_MAX = 1.0
 """Longest pause between two looks at all sockets."""
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, order=True)
 class _Delivery:
     due_s: float
-    sockets: tuple[Socket, ...]
-    frame: Frame
-    text: str
+    number: int
+    sockets: tuple[Socket, ...] = field(compare=False)
+    frame: Frame = field(compare=False)
+    text: str = field(compare=False)
 
 
 class Hub:
@@ -66,7 +71,10 @@ class Hub:
         self._activities: dict[str, dict[str, bool]] = {}
         self._complete: set[str] = set()
         self._expires_ms: dict[WorkerKey, int] = {}
-        self._waiting: deque[_Delivery] = deque()
+        self._waiting: list[_Delivery] = []
+        self._numbers = count()
+        self._last_due_s: dict[WorkerKey, float] = {}
+        self._calling: Counter[WorkerKey] = Counter()
         self._timer: asyncio.TimerHandle | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._count = 0
@@ -133,6 +141,7 @@ class Hub:
         if not sockets:
             del workers[worker_sid]
             self._expires_ms.pop(socket.worker, None)
+            self._last_due_s.pop(socket.worker, None)
         if not workers:
             del self._sockets[workspace_sid]
         self._count -= 1
@@ -167,6 +176,17 @@ class Hub:
             if socket.session.token == token and socket.snapshot.has(what) is more:
                 socket.snapshot.learn(what, sids, time.monotonic(), self.limits.event_delay_s)
                 return
+
+    @contextmanager
+    def calling(self, key: WorkerKey) -> Iterator[None]:
+        """Count a worker among those who wait for an answer, and are to have it before its events."""
+        self._calling[key] += 1
+        try:
+            yield
+        finally:
+            self._calling[key] -= 1
+            if not self._calling[key]:
+                del self._calling[key]
 
     # Activities, of which a worker's frames tell whether they make available
 
@@ -203,7 +223,7 @@ class Hub:
             lambda activity_sid: activities.get(activity_sid, False),
         )
         for frame in frames:
-            self._send_later(frame, tuple(workers[frame.worker_sid]))
+            self._send_later(frame, (workspace.sid, frame.worker_sid), tuple(workers[frame.worker_sid]))
         self._close_deleted(workspace, changes, workers)
 
     def recovered(self, workspace: Workspace, callbacks: list[AssignmentCallback], /) -> None:
@@ -229,24 +249,30 @@ class Hub:
 
     # Sending
 
-    def _send_later(self, frame: Frame, sockets: tuple[Socket, ...]) -> None:
-        due_s = time.monotonic() + self.limits.event_delay_s
-        self._waiting.append(_Delivery(due_s, sockets, frame, frame.text()))
-        self._arm()
+    def _send_later(self, frame: Frame, key: WorkerKey, sockets: tuple[Socket, ...]) -> None:
+        delay_s = self.limits.own_event_delay_s if key in self._calling else self.limits.event_delay_s
+        due_s = max(time.monotonic() + delay_s, self._last_due_s.get(key, 0.0))
+        self._last_due_s[key] = due_s
+        delivery = _Delivery(due_s, next(self._numbers), sockets, frame, frame.text())
+        heapq.heappush(self._waiting, delivery)
+        if self._waiting[0] is delivery:
+            self._arm()
 
     def _arm(self) -> None:
-        if self._timer is None and self._waiting:
-            delay_s = max(0.0, self._waiting[0].due_s - time.monotonic())
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._send_due)
+        if self._timer is not None:
+            self._timer.cancel()
+        delay_s = max(0.0, self._waiting[0].due_s - time.monotonic())
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._send_due)
 
     def _send_due(self) -> None:
         self._timer = None
         now_s = time.monotonic()
         while self._waiting and self._waiting[0].due_s <= now_s:
-            delivery = self._waiting.popleft()
+            delivery = heapq.heappop(self._waiting)
             for socket in delivery.sockets:
                 socket.deliver(delivery.frame, delivery.text, now_s)
-        self._arm()
+        if self._waiting:
+            self._arm()
 
     # Looking after sockets
 

@@ -9,6 +9,7 @@ class BridgeLimits:
 
     heartbeat_s: float = 10.0
     event_delay_s: float = 0.1
+    own_event_delay_s: float = 0.3
     ping_s: float = 30.0
     frames_pending_max: int = 512
     send_timeout_s: float = 20.0

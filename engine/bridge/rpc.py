@@ -84,7 +84,8 @@ class Calls:
         await admit(self._bridge.api, session, route, path=path, names=names, form=form)
         self._bridge.hub.seen((session.workspace_sid, session.worker_sid), session.expires_ms)
         call = SdkCall(self._bridge, session, path, names, form, _if_match(request))
-        return await route.handler(call)
+        with self._bridge.hub.calling(call.caller):
+            return await route.handler(call)
 
 
 def read_envelope(raw: bytes) -> Envelope:

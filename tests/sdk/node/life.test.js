@@ -208,8 +208,9 @@ test("what REST does to a task reaches whoever holds it", async () => {
 
 test("deleting a task completes what was accepted and cancels what was offered", async () => {
   const held = await offered();
+  const accepted = next(held, "accepted");
   await held.accept();
-  await next(held, "accepted");
+  await accepted;
   const completed = next(held, "completed");
   await rest("DELETE", `${world.base}/Tasks/${held.task.sid}`);
   await completed;
@@ -243,8 +244,9 @@ test("versions are checked when asked for, and what is too old is refused", asyn
   await world.createTask();
   const reservation = await created;
   await reservation.task.setAttributes({ looked: true });
+  const accepted = next(reservation, "accepted");
   await reservation.accept();
-  await next(reservation, "accepted");
+  await accepted;
   await strict.setAttributes({ contact_uri: "client:alice" });
   strict.version = 1;
   await assert.rejects(strict.setAttributes({ late: true }), { message: /status code 412/ });

@@ -25,8 +25,9 @@ beforeEach(async () => {
   const created = next(alice, "reservationCreated");
   await world.createTask();
   held = await created;
+  const accepted = next(held, "accepted");
   await held.accept();
-  await next(held, "accepted");
+  await accepted;
   await activity("bob", "Available");
 });
 
