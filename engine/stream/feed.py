@@ -265,7 +265,7 @@ class Feed:
         """Send a reader a slice from the database."""
         try:
             async with self._reading:
-                found = await self._store.after(self.workspace_sid, reader.position, SLICE_EVENTS_MAX)
+                found = await self._store.after(self.workspace_sid, reader.position, reader.pace())
         except StoreUnavailable as error:
             log.warning("stream.not_read", workspace_sid=self.workspace_sid, error=str(error))
             await asyncio.sleep(RETRY_S)

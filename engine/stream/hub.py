@@ -23,6 +23,7 @@ from engine.stream.start import Start, TooManyReaders
 TICK_S_MAX = 1.0
 """Longest pause between two looks at all readers."""
 LOOK_READERS = 200
+LOOK_PAUSE_S = 0.02
 IDLE_S = 30.0
 """How long a feed is kept that nobody follows: readers come back."""
 READING_MAX = 3
@@ -56,6 +57,7 @@ class StreamHub:
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self._unreachable = False
+        self._looked_s = float("-inf")
 
     # Life
 
@@ -126,7 +128,9 @@ class StreamHub:
         return feed
 
     def leave(self, reader: Reader, feed: Feed) -> None:
-        """Forget a reader."""
+        """Forget a reader, unless that has been done."""
+        if reader not in feed.readers:
+            return
         feed.leave(reader)
         metrics.STREAM_READERS.dec()
         self._counts[reader.account_sid] -= 1
@@ -134,13 +138,33 @@ class StreamHub:
             del self._counts[reader.account_sid]
 
     def _check_room(self, account_sid: str) -> None:
-        limits = self.limits
         if self._stopping:
             raise TooManyReaders("The server is shutting down")
-        if self._counts.total() >= limits.readers_max:
-            raise TooManyReaders("There are too many open streams")
-        if self._counts[account_sid] >= limits.readers_per_account_max:
+        if self._is_full(account_sid):
+            self._forget_gone()
+        if self._counts[account_sid] >= self.limits.readers_per_account_max:
             raise TooManyReaders("There are too many open streams of this account")
+        if self._is_full(account_sid):
+            raise TooManyReaders("There are too many open streams")
+
+    def _is_full(self, account_sid: str) -> bool:
+        limits = self.limits
+        return (
+            self._counts.total() >= limits.readers_max
+            or self._counts[account_sid] >= limits.readers_per_account_max
+        )
+
+    def _forget_gone(self) -> None:
+        """Look now and not at the next tick who has gone; not more often than may be asked in vain."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s < LOOK_PAUSE_S:
+            return
+        self._looked_s = now_s
+        for feed in self._feeds.values():
+            for reader in list(feed.readers):
+                reader.look_after(now_s)
+                if reader.ending is not None:
+                    self.leave(reader, feed)
 
     def _feed(self, reader: Reader) -> Feed:
         """Return the feed of a reader's workspace; each has a fair share of the memory."""

@@ -7,6 +7,7 @@ else waits for it: what comes meanwhile is in the ring, or in the database.
 
 import asyncio
 import socket
+import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,9 +20,10 @@ from engine import metrics
 from engine.storage.event_log import Position
 from engine.stream.frames import Filter, Style, farewell, greeting, heartbeat
 from engine.stream.limits import StreamLimits
-from engine.stream.ring import Slice
+from engine.stream.ring import SLICE_EVENTS_MAX, Slice
 
 _FAREWELL_S = 1.0
+PACE_MIN = 16
 START = Position(0, 0)
 """Before the first event."""
 
@@ -75,6 +77,7 @@ class Reader:
     _writer: AbstractStreamWriter | None = None
     _touched_s: float = 0.0
     _told: int = 0
+    _pace: int = PACE_MIN
 
     def connect(self, transport: asyncio.Transport, writer: AbstractStreamWriter) -> None:
         """Begin to write, the head of the answer having been sent."""
@@ -96,6 +99,11 @@ class Reader:
     def age_ms(self) -> int:
         """Return for how long it has been open, in milliseconds."""
         return round((time.monotonic() - self.opened_s) * 1000)
+
+    def pace(self) -> int:
+        """Return how many older events to read for it: few at first, as it may want no more than those."""
+        self._pace = min(self._pace * 2, SLICE_EVENTS_MAX)
+        return self._pace
 
     @property
     def full(self) -> bool:
@@ -143,14 +151,14 @@ class Reader:
         if transport is None or writer is None or transport.is_closing():
             return
         if self.ending in _UNHEARD or self.ending is None:
-            transport.abort()
+            _cut(transport)
             return
         self._write(farewell(self.style, self.ending))
         with suppress(ConnectionError, TimeoutError):
             async with asyncio.timeout(_FAREWELL_S):
                 await writer.drain()
                 return
-        transport.abort()
+        _cut(transport)
 
     def _write(self, data: bytes) -> None:
         transport = self._transport
@@ -170,4 +178,12 @@ def _bound_kernel(transport: asyncio.Transport, limits: StreamLimits) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.send_buffer_bytes_max)
     unconfirmed = getattr(socket, "TCP_USER_TIMEOUT", None)
     if unconfirmed is not None:
-        sock.setsockopt(socket.IPPROTO_TCP, unconfirmed, round(limits.send_timeout_s * 1000))
+        sock.setsockopt(socket.IPPROTO_TCP, unconfirmed, round(limits.send_timeout_s * 2_000))
+
+
+def _cut(transport: asyncio.Transport) -> None:
+    """Close a connection so that its peer hears of it, and the kernel keeps nothing for it."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
