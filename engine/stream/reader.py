@@ -92,7 +92,7 @@ class Reader:
         self.position = part.position
         if part.events:
             self._write(part.data)
-            self._told = part.position.sequence
+            self._told = part.last
             self.events += part.events
             metrics.STREAM_EVENTS.inc(part.events)
 

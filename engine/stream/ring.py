@@ -17,10 +17,11 @@ _REMEMBERED_MAX = 8
 
 
 class Slice(NamedTuple):
-    """What a reader is to be sent, how many events that is, and where it stands then."""
+    """What a reader is to be sent, how many events that is, the last of them, and where it stands then."""
 
     data: bytes
     events: int
+    last: int
     position: Position
 
 
@@ -119,4 +120,5 @@ def cut(entries: Sequence[Entry], wanted: Filter, style: Style) -> Slice:
         if size >= SLICE_BYTES_MAX:
             passed = entry
             break
-    return Slice(written(chosen, style), len(chosen), Position(passed.sequence, passed.date_ms))
+    last = chosen[-1].sequence if chosen else 0
+    return Slice(written(chosen, style), len(chosen), last, Position(passed.sequence, passed.date_ms))
