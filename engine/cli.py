@@ -1,10 +1,11 @@
-"""The command line: serve, migrate, check-config, lint, stats, deliveries,
+"""The command line: serve, migrate, check-config, lint, stats, deliveries, desk-link,
 keys, accounts, quickstart.
 
 Exit codes: 0 done, 1 it failed, 2 the command line or a setting is wrong. What can be expected to go wrong is
 told in one line on standard error, without a traceback.
 """
 
+import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -221,6 +222,23 @@ def _known_sid(workspace: str) -> str:
     sid = _workspace_sid(workspace)
     assert sid is not None
     return sid
+
+
+@main.command("desk-link")
+@click.argument("worker", metavar="WORKER")
+@click.option("--workspace", metavar="WS", help="Its workspace, when several have a worker of that name.")
+@click.option("--account-sid", metavar="AC", help="Account of the worker; by default the main one.")
+@_settings_options
+def desk_link(settings: Settings, *, worker: str, workspace: str | None, account_sid: str | None) -> None:
+    """Print a link that signs a worker in at the desk; it works once, and for a short time.
+
+    WORKER is the SID or the name of a worker.
+    """
+    from engine import desk_command
+
+    logs.configure(settings.logging)
+    workspace_sid = _workspace_sid(workspace)
+    click.echo(asyncio.run(desk_command.make_link(settings, worker, workspace_sid, account_sid)))
 
 
 @main.group()

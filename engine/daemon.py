@@ -42,6 +42,8 @@ from engine.callbacks.voice_gateway import VoiceGateway
 from engine.clock import wall_clock_ms
 from engine.credentials import CREDENTIALS_FILE, Credentials, cipher_of, ensure_credentials
 from engine.database_start import embedded, migrate_patiently, open_pools
+from engine.desk.app import add_desk
+from engine.desk.sign_in import DeskLimits, SignIn
 from engine.housekeeping import Housekeeping
 from engine.keyring import Keyring
 from engine.logs import get_logger
@@ -58,6 +60,7 @@ from engine.storage.accounts import Accounts
 from engine.storage.alerts import Alerts
 from engine.storage.bridge_reads import BridgeReads
 from engine.storage.deliveries import DeliveryOutbox
+from engine.storage.desk import DeskRows
 from engine.storage.event_log import EventLog
 from engine.storage.keys import ApiKeys
 from engine.storage.migrate import read_migrations
@@ -150,6 +153,7 @@ class Daemon:
             streams=streams,
         )
         await self._start_bridge(app, hub, database, node.name)
+        self._add_desk(app, keyring, database)
         await self._listen(app)
         log.info(
             "server.listening",
@@ -287,6 +291,10 @@ class Daemon:
         self._stack.push_async_callback(hub.stop)
         await presence.start()
         self._stack.push_async_callback(presence.stop)
+
+    def _add_desk(self, app: web.Application, keyring: Keyring, database: Database) -> None:
+        limits = _picked(DeskLimits, self.settings.desk)
+        add_desk(app, app[API], SignIn(DeskRows(database), keyring, limits, wall_clock_ms))
 
     async def _listen(self, app: web.Application) -> None:
         server = self.settings.server

@@ -69,6 +69,7 @@ class Housekeeping:
         configurations = await self._retention.purge_configurations()
         partitions = await self._retention.purge_events(now_ms, self._settings.events_days * DAY_MS)
         await self._retention.purge_idempotency_keys(now_ms, KEPT_MS)
+        await self._retention.purge_desk(now_ms)
         workspaces = await self._retention.purge_deleted_workspaces(now_ms)
         redacted = await self._redact(now_ms)
         log.info(

@@ -23,6 +23,7 @@ from engine.settings import Settings
 from engine.sids import time_ordered_sids
 from engine.storage.accounts import Accounts
 from engine.storage.keys import ApiKeys, ApiKeyView, KeyReads
+from engine.storage.pool import Database
 from engine.storage.reads import PageRequest
 
 PAGE_SIZE = 1_000
@@ -71,10 +72,15 @@ class Books:
 async def open_books(settings: Settings) -> AsyncIterator[Books]:
     """Open the database as the daemon does, the embedded server running meanwhile."""
     async with database_of(settings) as database:
-        accounts, keys = Accounts(database), ApiKeys(database)
-        keys_max = settings.credentials.api_keys_max
-        keyring = Keyring(cipher_of(settings), accounts, keys, keys_max=keys_max)
-        yield Books(settings, accounts, keys, KeyReads(database), keyring)
+        yield books_of(settings, database)
+
+
+def books_of(settings: Settings, database: Database) -> Books:
+    """Return the books of a database that is open."""
+    accounts, keys = Accounts(database), ApiKeys(database)
+    keys_max = settings.credentials.api_keys_max
+    keyring = Keyring(cipher_of(settings), accounts, keys, keys_max=keys_max)
+    return Books(settings, accounts, keys, KeyReads(database), keyring)
 
 
 def run(settings: Settings, work: Callable[[Books], Awaitable[T]]) -> T:

@@ -89,10 +89,10 @@ def daemon_of(settings: Settings) -> Daemon:
             "an account is needed: --account-sid and --auth-token, or POINTSMAN_ACCOUNT_SID and "
             "POINTSMAN_AUTH_TOKEN"
         )
-    return Daemon(settings.server.public_url or _listening_at(settings), account_sid, auth_token)
+    return Daemon(settings.server.public_url or listening_at(settings), account_sid, auth_token)
 
 
-def _listening_at(settings: Settings) -> str:
+def listening_at(settings: Settings) -> str:
     """Return the URL of a daemon that runs here by the same settings."""
     host, port = settings.server.host, settings.server.port
     if host in _EVERY_INTERFACE:

@@ -370,6 +370,17 @@ class StreamSettings(_Section):
     """How often the log is looked at for what another node has written."""
 
 
+class DeskSettings(_Section):
+    """The worker desk at /desk."""
+
+    link_s: Seconds = 600.0
+    """How long a link made by `pointsman desk-link` works, unless it is used before."""
+    token_s: Annotated[Seconds, Field(ge=1)] = 900.0
+    """How long an access token of the desk holds; the page asks for a new one before that."""
+    session_s: Annotated[Seconds, Field(ge=1)] = 43_200.0
+    """How long a worker stays signed in by a link."""
+
+
 class RetentionSettings(_Section):
     """How long finished things stay in the database."""
 
@@ -415,6 +426,7 @@ class Settings(_Section):
     voice_gateway: VoiceGatewaySettings = Field(default_factory=VoiceGatewaySettings)
     bridge: BridgeSettings = Field(default_factory=BridgeSettings)
     stream: StreamSettings = Field(default_factory=StreamSettings)
+    desk: DeskSettings = Field(default_factory=DeskSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     statistics: StatisticsSettings = Field(default_factory=StatisticsSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)

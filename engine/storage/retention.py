@@ -24,6 +24,7 @@ _OLD_DEFAULT_ROWS = (
 _ADD_LOG_POSITIONS = query("add_log_positions")
 _PURGE_LOG_POSITIONS = query("purge_log_positions")
 _PURGE_IDEMPOTENCY_KEYS = query("purge_idempotency_keys")
+_PURGE_DESK = (query("purge_desk_links"), query("purge_desk_sessions"))
 _DELETED_WORKSPACES = query("deleted_workspaces")
 _PURGE_WORKSPACE_ROW = query("purge_workspace_row")
 
@@ -70,6 +71,11 @@ class Retention:
     async def purge_idempotency_keys(self, now_ms: int, keep_ms: int) -> None:
         """Remove the answers that were kept by idempotency key for `keep_ms` or longer."""
         await self._in_batches(_PURGE_IDEMPOTENCY_KEYS, now_ms - keep_ms)
+
+    async def purge_desk(self, now_ms: int) -> None:
+        """Remove the links to the desk, and the sign-ins, that have expired."""
+        for statement in _PURGE_DESK:
+            await self._in_batches(statement, now_ms)
 
     async def purge_configurations(self) -> int:
         """Remove the workflow configurations that are neither current nor any open task's."""

@@ -81,6 +81,14 @@ DELETE FROM log_positions AS p
 WHERE NOT EXISTS (SELECT FROM workspaces AS w WHERE w.workspace_sid = p.workspace_sid)
     AND NOT EXISTS (SELECT FROM events AS e WHERE e.workspace_sid = p.workspace_sid)
 
+-- name: purge_desk_links
+DELETE FROM desk_links
+WHERE (workspace_sid, digest) IN (SELECT workspace_sid, digest FROM desk_links WHERE expires_ms <= $1 LIMIT $2)
+
+-- name: purge_desk_sessions
+DELETE FROM desk_sessions
+WHERE (workspace_sid, digest) IN (SELECT workspace_sid, digest FROM desk_sessions WHERE expires_ms <= $1 LIMIT $2)
+
 -- name: deleted_workspaces
 -- Those that still have events to deliver stay: their row says whereto.
 SELECT w.workspace_sid FROM workspaces AS w

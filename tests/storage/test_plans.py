@@ -104,12 +104,15 @@ WITHOUT_A_BOUND = {
     "deserted_workspaces": "read once, at the start",
     "presence_of_node": "read at the start",
     "load_transfers": "as above, and of the few tasks that were transferred",
+    "desk_workers": "read by a command, for no request",
+    "desk_keys_of_account": "read by a command, for no request",
 }
 """Reads whose plan is no matter, and why."""
 
 ELSEWHERE = {
     "load_workspace": "a fetch by the whole key",
     "get_account": "a fetch by the whole key",
+    "get_desk_session": "a fetch by the whole key",
     "load_last_event": "test_the_loader_asks_no_event_but_the_last",
     "load_tasks": "test_the_loader_reads_open_rows_by_an_index",
     "load_reservations": "test_the_loader_reads_open_rows_by_an_index",
