@@ -7,7 +7,8 @@ from typing import TypeVar
 from engine.api.call import Api
 from engine.api.forms import Form
 from engine.api.problems import not_found
-from engine.bridge.hub import Hub, WorkerKey
+from engine.bridge.delays import WorkerKey
+from engine.bridge.hub import Hub
 from engine.bridge.payloads import Scope
 from engine.bridge.tokens import Session
 from engine.routing.commands import Command

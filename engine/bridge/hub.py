@@ -8,21 +8,19 @@ being told again, what it cannot know is not told, and what was committed after 
 
 Several nodes: sockets may be open on another node than the one that owns the workspace and commits its
 batches. `translate` needs nothing but the batch, so the owner can make the frames for workers connected
-anywhere; `_send_later` is where they would be handed to the nodes that have those sockets.
+anywhere; `committed` is where they would be handed to the nodes that have those sockets.
 """
 
 import asyncio
-import heapq
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import count
 
 from engine import metrics
 from engine.api.problems import too_many_requests, unavailable
-from engine.bridge.events import Frame, translate
+from engine.bridge.delays import DelayedFrames, WorkerKey
+from engine.bridge.events import translate
 from engine.bridge.limits import BridgeLimits
 from engine.bridge.snapshot import Listed
 from engine.bridge.socket import HEARTBEAT, Ending, Socket
@@ -36,20 +34,8 @@ from engine.storage.reads import Page
 
 log = get_logger()
 
-WorkerKey = tuple[str, str]
-"""Workspace SID and worker SID."""
-
 TICK_S_MAX = 1.0
 """Longest pause between two looks at all sockets."""
-
-
-@dataclass(slots=True, order=True)
-class _Delivery:
-    due_s: float
-    number: int
-    sockets: tuple[Socket, ...] = field(compare=False)
-    frame: Frame = field(compare=False)
-    text: str = field(compare=False)
 
 
 class Hub:
@@ -71,11 +57,8 @@ class Hub:
         self._activities: dict[str, dict[str, bool]] = {}
         self._complete: set[str] = set()
         self._expires_ms: dict[WorkerKey, int] = {}
-        self._waiting: list[_Delivery] = []
-        self._numbers = count()
-        self._last_due_s: dict[WorkerKey, float] = {}
+        self._delayed = DelayedFrames()
         self._calling: Counter[WorkerKey] = Counter()
-        self._timer: asyncio.TimerHandle | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._count = 0
         self._tick_s = min(TICK_S_MAX, limits.heartbeat_s / 4)
@@ -91,9 +74,7 @@ class Hub:
         if self._ticker is not None:
             self._ticker.cancel()
             await asyncio.gather(self._ticker, return_exceptions=True)
-        if self._timer is not None:
-            self._timer.cancel()
-        self._waiting.clear()
+        self._delayed.drop()
 
     def close_all(self) -> None:
         """Close every socket, because the server stops."""
@@ -141,7 +122,7 @@ class Hub:
         if not sockets:
             del workers[worker_sid]
             self._expires_ms.pop(socket.worker, None)
-            self._last_due_s.pop(socket.worker, None)
+            self._delayed.forget(socket.worker)
         if not workers:
             del self._sockets[workspace_sid]
         self._count -= 1
@@ -223,7 +204,10 @@ class Hub:
             lambda activity_sid: activities.get(activity_sid, False),
         )
         for frame in frames:
-            self._send_later(frame, (workspace.sid, frame.worker_sid), tuple(workers[frame.worker_sid]))
+            key = workspace.sid, frame.worker_sid
+            waits = key in self._calling
+            delay_s = self.limits.own_event_delay_s if waits else self.limits.event_delay_s
+            self._delayed.put(frame, key, tuple(workers[frame.worker_sid]), delay_s)
         self._close_deleted(workspace, changes, workers)
 
     def recovered(self, workspace: Workspace, callbacks: list[AssignmentCallback], /) -> None:
@@ -246,33 +230,6 @@ class Hub:
                 continue
             for socket in list(gone):
                 socket.end(Ending.DELETED)
-
-    # Sending
-
-    def _send_later(self, frame: Frame, key: WorkerKey, sockets: tuple[Socket, ...]) -> None:
-        delay_s = self.limits.own_event_delay_s if key in self._calling else self.limits.event_delay_s
-        due_s = max(time.monotonic() + delay_s, self._last_due_s.get(key, 0.0))
-        self._last_due_s[key] = due_s
-        delivery = _Delivery(due_s, next(self._numbers), sockets, frame, frame.text())
-        heapq.heappush(self._waiting, delivery)
-        if self._waiting[0] is delivery:
-            self._arm()
-
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        delay_s = max(0.0, self._waiting[0].due_s - time.monotonic())
-        self._timer = asyncio.get_running_loop().call_later(delay_s, self._send_due)
-
-    def _send_due(self) -> None:
-        self._timer = None
-        now_s = time.monotonic()
-        while self._waiting and self._waiting[0].due_s <= now_s:
-            delivery = heapq.heappop(self._waiting)
-            for socket in delivery.sockets:
-                socket.deliver(delivery.frame, delivery.text, now_s)
-        if self._waiting:
-            self._arm()
 
     # Looking after sockets
 

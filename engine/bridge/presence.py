@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from engine import metrics
-from engine.bridge.hub import Hub, WorkerKey
+from engine.bridge.delays import WorkerKey
+from engine.bridge.hub import Hub
 from engine.bridge.socket import Ending, Socket
 from engine.errors import Overloaded, StoreUnavailable, Unavailable, WorkspaceNotFound
 from engine.logs import get_logger

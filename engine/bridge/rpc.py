@@ -18,7 +18,7 @@ from engine.api.problems import bad_request, not_found, precondition_failed, too
 from engine.bridge.admission import admit
 from engine.bridge.call import Bridge, SdkCall
 from engine.bridge.calls import find
-from engine.bridge.hub import WorkerKey
+from engine.bridge.delays import WorkerKey
 from engine.bridge.tokens import Session, identify
 
 _VERSION_DIGITS_MAX = 18

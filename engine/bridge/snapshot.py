@@ -29,6 +29,9 @@ class Fitness(Enum):
     """The client cannot know what this is about, and should read its state again."""
 
 
+EXCHANGE_S_MAX = 5.0
+"""A client that reads nothing for so long does not wait for it to begin to listen."""
+
 _NEEDS = {
     "worker.activity.update": Listed.ACTIVITIES,
     "worker.capacity.update": Listed.CHANNELS,
@@ -68,7 +71,8 @@ class Snapshot:
             self._first_read_s = now_s
         self._sids.setdefault(what, set()).update(sids)
         exchange_s = self._first_read_s - self.opened_s
-        self.hold_until_s = now_s + settle_s + exchange_s
+        if exchange_s <= EXCHANGE_S_MAX:
+            self.hold_until_s = now_s + settle_s + exchange_s
 
     def fitness(self, frame: Frame) -> Fitness:
         """Tell whether the client can take a frame, which is taken to be sent then."""
