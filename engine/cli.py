@@ -1,4 +1,4 @@
-"""The command line: serve, migrate, check-config, lint, stats, deliveries, desk-link,
+"""The command line: serve, migrate, check-config, lint, tail, stats, deliveries, desk-link,
 keys, accounts, quickstart.
 
 Exit codes: 0 done, 1 it failed, 2 the command line or a setting is wrong. What can be expected to go wrong is
@@ -147,6 +147,63 @@ def lint(
     with _failures():
         daemon = lint_command.daemon_of(Settings.load(None, flags)) if workspace else None
         sys.exit(lint_command.run(file, workspace, daemon, strict=strict))
+
+
+@main.command()
+@click.option("--workspace", default="", metavar="WS", help="SID of the workspace, if there are several.")
+@click.option("--type", "types", multiple=True, metavar="TYPE", help="Only of this type; repeatable.")
+@click.option("--task", "tasks", multiple=True, metavar="WT", help="Only about this task; repeatable.")
+@click.option("--worker", "workers", multiple=True, metavar="WK", help="Only about this worker; repeatable.")
+@click.option("--queue", "queues", multiple=True, metavar="WQ", help="Only about this queue; repeatable.")
+@click.option(
+    "--from", "start", type=click.IntRange(0), metavar="N", help="First event; 0 is the oldest that is kept."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print each event as a line of JSON.")
+@click.option("--no-color", is_flag=True, help="No colours; NO_COLOR=1 says the same.")
+@click.option(
+    "--url", metavar="URL", help="Where the daemon is; by default as POINTSMAN_PUBLIC_URL or _HOST say."
+)
+@click.option("--account-sid", metavar="AC", help="Account to sign in with; or POINTSMAN_ACCOUNT_SID.")
+@click.option("--auth-token", metavar="T", help="Its auth token; better given as POINTSMAN_AUTH_TOKEN.")
+def tail(
+    *,
+    workspace: str,
+    types: tuple[str, ...],
+    tasks: tuple[str, ...],
+    workers: tuple[str, ...],
+    queues: tuple[str, ...],
+    start: int | None,
+    as_json: bool,
+    no_color: bool,
+    url: str | None,
+    account_sid: str | None,
+    auth_token: str | None,
+) -> None:
+    """Follow the events of a workspace of a running daemon, from now on or --from an event; Ctrl-C ends.
+
+    Each line has the time, sequence and type of the event, the SID that it is about, and whom else it
+    concerns. A lost connection is made again and goes on where it was.
+    """
+    from engine import lint_command, tail_command
+
+    flags = {
+        ("server", "public_url"): url,
+        ("credentials", "account_sid"): account_sid,
+        ("credentials", "auth_token"): auth_token,
+    }
+    with _failures():
+        daemon = lint_command.daemon_of(Settings.load(None, flags))
+        wanted = tail_command.Wanted(
+            workspace_sid=_workspace_sid(workspace or None) or "",
+            event_types=types,
+            task_sids=tasks,
+            worker_sids=workers,
+            task_queue_sids=queues,
+            start=start,
+            as_json=as_json,
+            color=not no_color,
+        )
+        tail_command.run(daemon, wanted)
 
 
 @main.group()
