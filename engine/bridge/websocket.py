@@ -45,10 +45,10 @@ async def serve(request: web.Request, api: Api, hub: Hub, presence: Presence) ->
     socket = Socket(ws, request.transport, session, goes_offline, api.clock(), hub.limits)
     hub.add(socket)
     try:
-        await presence.arrived(socket)
         scope = Scope(session.account_sid, key[0], socket.opened_ms)
         lifetime_ms = session.expires_ms - socket.opened_ms
         socket.put(_message("init", payloads.init(scope, key[1], lifetime_ms)))
+        await presence.arrived(socket)
         if _last(query, "closeExistingSessions").lower() == "true":
             hub.replace_others(socket)
         log.info(
