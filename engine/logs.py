@@ -10,7 +10,8 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TextIO
 
@@ -36,6 +37,18 @@ def get_logger() -> FilteringBoundLogger:
     return logger
 
 
+Facts = Sequence[tuple[str, dict[str, Any]]]
+"""Names of events with their fields."""
+
+
+def log_facts(facts: Facts) -> None:
+    """Log events of level info that happened together, whose fields hold nothing to redact.
+
+    As JSON lines they go out in one write, past structlog: of its 20 µs an event 3 are left.
+    """
+    _fact_log.write(facts)
+
+
 def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
     """Send the log of this process to `stream` (default: standard error) as the settings say."""
     out = sys.stderr if stream is None else stream
@@ -47,8 +60,11 @@ def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
         structlog.processors.format_exc_info,
         redactor(settings.redact),
     ]
+    _fact_log.write = _each_fact
     if settings.format == "json" or (settings.format == "auto" and not out.isatty()):
         processors.append(json_line)
+        if level <= logging.INFO:
+            _fact_log.write = LineSink(out).facts
     else:
         processors.append(
             structlog.dev.ConsoleRenderer(
@@ -65,6 +81,21 @@ def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
     logging.captureWarnings(capture=True)
     for name in _LIBRARIES_QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _each_fact(facts: Facts) -> None:
+    log = get_logger()
+    for name, fields in facts:
+        log.info(name, **fields)
+
+
+class _FactLog:
+    """How events without anything to redact are written."""
+
+    write: Callable[[Facts], None] = staticmethod(_each_fact)
+
+
+_fact_log = _FactLog()
 
 
 def redactor(attributes_too: bool) -> Processor:
@@ -108,6 +139,16 @@ class LineSink:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+
+    def facts(self, facts: Facts) -> None:
+        """Write a JSON line for each event, all with the present time."""
+        first = {
+            "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            "level": "info",
+            "event": "",
+        }
+        lines = [orjson.dumps({**first, **fields, "event": name}) for name, fields in facts]
+        self.msg(b"\n".join(lines).decode())
 
     def msg(self, line: str) -> None:
         """Write one line, or drop it when the stream does not take it."""

@@ -27,7 +27,7 @@ from engine.callbacks.failures import CallbackFailure
 from engine.callbacks.limits import CallbackLimits
 from engine.callbacks.lines import Lines
 from engine.callbacks.voice_gateway import VoiceGateway
-from engine.logs import get_logger
+from engine.logs import get_logger, log_facts
 from engine.routing.commands import (
     AssignmentCallbackFailed,
     AssignmentInstructed,
@@ -224,9 +224,8 @@ class AssignmentCallbacks:
 
 def _delivered(entry: OpenCallback, instruction: Instruction, duration_ms: int) -> Command:
     metrics.CALLBACKS.labels(_KIND, "delivered").inc()
-    _log.info(
-        "callback.delivered", **entry.log_fields(), instruction=instruction.name, duration_ms=duration_ms
-    )
+    about = {**entry.log_fields(), "instruction": instruction.name, "duration_ms": duration_ms}
+    log_facts([("callback.delivered", about)])
     if instruction.alert is not None:
         entry.alert(instruction.alert)
     if instruction.voice is not None:

@@ -6,9 +6,10 @@ the fields are SIDs, names of states and durations.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
-from engine.logs import get_logger
+from engine.logs import get_logger, log_facts
 from engine.routing.effects import Changes, Event
 from engine.routing.entities import Workspace
 from engine.runtime.inbox import Envelope
@@ -16,8 +17,10 @@ from engine.runtime.inbox import Envelope
 log = get_logger()
 
 _SIDS = ("task_sid", "worker_sid", "reservation_sid", "task_queue_sid", "workflow_sid", "task_channel_sid")
+_sids_of = attrgetter(*_SIDS)
 
 Context = Mapping[str, Any]
+_NONE: Context = {}
 
 
 def log_committed(workspace: Workspace, changes: Changes, envelopes: Sequence[Envelope]) -> None:
@@ -44,16 +47,22 @@ def _log_warnings(workspace: Workspace, changes: Changes) -> None:
 
 def _log_events(workspace: Workspace, changes: Changes, envelopes: Sequence[Envelope]) -> None:
     contexts = dict(_addressed(envelopes))
-    for event in changes.events:
-        fields = {
-            **contexts.get(event.resource_sid, {}),
-            "account_sid": workspace.account_sid,
-            "workspace_sid": workspace.sid,
-            "sequence": event.sequence,
-            **_subjects(event),
-            **_durations(event, changes),
-        }
-        log.info(event.event_type, **fields)
+    always = {"account_sid": workspace.account_sid, "workspace_sid": workspace.sid}
+    log_facts(
+        [
+            (
+                event.event_type,
+                {
+                    **contexts.get(event.resource_sid, _NONE),
+                    **always,
+                    "sequence": event.sequence,
+                    **_subjects(event),
+                    **_durations(event, changes),
+                },
+            )
+            for event in changes.events
+        ]
+    )
 
 
 def _addressed(envelopes: Sequence[Envelope]) -> Iterator[tuple[str, Context]]:
@@ -65,8 +74,9 @@ def _addressed(envelopes: Sequence[Envelope]) -> Iterator[tuple[str, Context]]:
 
 
 def _subjects(event: Event) -> dict[str, str]:
-    sids = {name: sid for name in _SIDS if (sid := getattr(event, name)) is not None}
-    if event.resource_sid not in sids.values():
+    values = _sids_of(event)
+    sids = {name: sid for name, sid in zip(_SIDS, values, strict=True) if sid is not None}
+    if event.resource_sid not in values:
         sids["resource_sid"] = event.resource_sid
     return sids
 
