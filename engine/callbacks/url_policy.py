@@ -9,7 +9,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -74,6 +74,8 @@ def _unwrapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return ip
 
 
+# A receiver is judged at each callback, which took 10 to 20 µs of 250.
+@lru_cache(maxsize=4_096)
 def check_literal(host: str, allow_private: bool) -> None:
     """Judge a host that is a literal address; a host name passes, the resolver judges it.
 
