@@ -44,6 +44,7 @@ from engine.credentials import CREDENTIALS_FILE, Credentials, cipher_of, ensure_
 from engine.database_start import embedded, migrate_patiently, open_pools
 from engine.desk.app import add_desk
 from engine.desk.sign_in import DeskLimits, SignIn
+from engine.garbage import collect_seldom
 from engine.housekeeping import Housekeeping
 from engine.keyring import Keyring
 from engine.logs import get_logger
@@ -347,6 +348,7 @@ async def serve(settings: Settings) -> None:
             return
         await start
         _show_credentials(daemon)
+        collect_seldom()
         await stop
     finally:
         stop.cancel()
