@@ -67,7 +67,7 @@ BRIDGE_SOCKETS = Gauge("pointsman_bridge_sockets", "Websockets open", registry=R
 BRIDGE_SOCKETS_ENDED = Counter(
     "pointsman_bridge_sockets_ended", "Websockets that have ended", ["reason"], registry=REGISTRY
 )
-"""reason: gone, slow, flood, expired, revoked, replaced, stale, deleted, stopping."""
+"""reason: gone, slow, flood, expired, revoked, replaced, stale, reloaded, deleted, stopping."""
 BRIDGE_FRAMES = Counter("pointsman_bridge_frames", "Frames sent to websockets", registry=REGISTRY)
 BRIDGE_FRAMES_DROPPED = Counter(
     "pointsman_bridge_frames_dropped", "Frames that a websocket was not sent", ["reason"], registry=REGISTRY

@@ -60,9 +60,11 @@ class DelayedFrames:
     def _send_due(self) -> None:
         self._timer = None
         now_s = time.monotonic()
-        while self._waiting and self._waiting[0].due_s <= now_s:
-            delivery = heapq.heappop(self._waiting)
-            for socket in delivery.sockets:
-                socket.deliver(delivery.frame, delivery.text, now_s)
-        if self._waiting:
-            self._arm()
+        try:
+            while self._waiting and self._waiting[0].due_s <= now_s:
+                delivery = heapq.heappop(self._waiting)
+                for socket in delivery.sockets:
+                    socket.deliver(delivery.frame, delivery.text, now_s)
+        finally:
+            if self._waiting:
+                self._arm()

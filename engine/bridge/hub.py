@@ -188,7 +188,10 @@ class Hub:
     # Batches
 
     def committed(self, workspace: Workspace, changes: Changes, /) -> None:
-        """Send the connected workers what a durable batch means to them. Returns at once, does not raise."""
+        """Send the connected workers what a durable batch means to them. Returns at once, does not raise.
+
+        Were a batch not understood, all clients of the workspace would be made to read their state again.
+        """
         activities = self._activities.get(workspace.sid)
         if activities is None:
             return
@@ -196,13 +199,18 @@ class Hub:
         workers = self._sockets.get(workspace.sid)
         if workers is None:
             return
-        frames = translate(
-            workspace,
-            changes,
-            self._clock(),
-            workers.__contains__,
-            lambda activity_sid: activities.get(activity_sid, False),
-        )
+        try:
+            frames = translate(
+                workspace,
+                changes,
+                self._clock(),
+                workers.__contains__,
+                lambda activity_sid: activities.get(activity_sid, False),
+            )
+        except Exception:
+            log.exception("bridge.translation_failed", workspace_sid=workspace.sid)
+            frames = []
+            self.recovered(workspace, [])
         for frame in frames:
             key = workspace.sid, frame.worker_sid
             waits = key in self._calling
@@ -210,8 +218,14 @@ class Hub:
             self._delayed.put(frame, key, tuple(workers[frame.worker_sid]), delay_s)
         self._close_deleted(workspace, changes, workers)
 
-    def recovered(self, workspace: Workspace, callbacks: list[AssignmentCallback], /) -> None:
-        """Nothing is due to sockets when a workspace was loaded: what was committed was told then."""
+    def recovered(self, workspace: Workspace, _callbacks: list[AssignmentCallback], /) -> None:
+        """Make the clients of a workspace that was loaded again read their state again.
+
+        Its last batch may have become durable without anybody being told.
+        """
+        for sockets in self._sockets.get(workspace.sid, {}).values():
+            for socket in sockets:
+                socket.end(Ending.RELOADED)
 
     def released(self, workspace_sid: str, /) -> None:
         """Sockets stay open while their workspace is loaded again, here or elsewhere."""
@@ -236,7 +250,10 @@ class Hub:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(self._tick_s)
-            self.look_after()
+            try:
+                self.look_after()
+            except Exception:
+                log.exception("bridge.look_after_failed")
 
     def look_after(self) -> None:
         """End sockets whose token no longer holds; send a heartbeat where nothing was sent for a while."""

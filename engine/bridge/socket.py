@@ -44,6 +44,7 @@ class Ending(StrEnum):
     REVOKED = "revoked"
     REPLACED = "replaced"
     STALE = "stale"
+    RELOADED = "reloaded"
     DELETED = "deleted"
     STOPPING = "stopping"
 
@@ -54,6 +55,7 @@ _SAID = {
     Ending.REVOKED: (WSCloseCode.POLICY_VIOLATION, b"Token revoked"),
     Ending.REPLACED: (WSCloseCode.OK, b"Closed by a newer session"),
     Ending.STALE: (WSCloseCode.OK, b"The activities or channels have changed"),
+    Ending.RELOADED: (WSCloseCode.SERVICE_RESTART, b"The workspace was loaded again"),
     Ending.DELETED: (WSCloseCode.OK, b"The worker was deleted"),
     Ending.STOPPING: (WSCloseCode.GOING_AWAY, b"Server is shutting down"),
 }
