@@ -1,5 +1,5 @@
 """The command line: serve, migrate, check-config, lint, tail, stats, deliveries, desk-link,
-keys, accounts, quickstart.
+keys, accounts, quickstart, bench.
 
 Exit codes: 0 done, 1 it failed, 2 the command line or a setting is wrong. What can be expected to go wrong is
 told in one line on standard error, without a traceback.
@@ -17,7 +17,7 @@ import click
 
 from engine import __version__, logs
 from engine.errors import PointsmanError, SettingsError
-from engine.settings import Settings, sections
+from engine.settings import LoggingSettings, Settings, sections
 from engine.settings_sources import SECRETS
 from engine.sids import is_sid
 
@@ -108,6 +108,66 @@ def quickstart(keep: bool) -> None:
 
     with _failures():
         sys.exit(show.run(keep=keep))
+
+
+@main.command()
+@click.argument("scenario", default="cycles", metavar="[SCENARIO]")
+@click.option(
+    "--local", is_flag=True, help="Start a daemon and a PostgreSQL (fsync on) of its own, and remove them."
+)
+@click.option("--url", metavar="URL", help="A running daemon to measure instead.")
+@click.option("--account-sid", envvar="POINTSMAN_ACCOUNT_SID", metavar="AC", help="Or POINTSMAN_ACCOUNT_SID.")
+@click.option(
+    "--auth-token", envvar="POINTSMAN_AUTH_TOKEN", metavar="T", help="Better given as POINTSMAN_AUTH_TOKEN."
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, exists=True, resolve_path=True),
+    metavar="FILE",
+    help="Settings of --local's daemon.",
+)
+@click.option("--phase", "phases", multiple=True, metavar="NAME", help="Only this phase; may be repeated.")
+@click.option("--rate", "rate_per_s", type=float, metavar="N", help="Tasks per second, in every phase.")
+@click.option("--concurrency", type=int, metavar="N", help="Tasks under way at once in flat-out phases.")
+@click.option("--seconds", type=float, metavar="S", help="How long each phase is measured.")
+@click.option("--warmup", "warmup_s", type=float, metavar="S", help="How long load runs before that.")
+@click.option("--backlog", type=int, metavar="N", help="Tasks that wait, before load begins, for nobody.")
+@click.option(
+    "--processes", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N", help="Generators."
+)
+@click.option(
+    "--against",
+    multiple=True,
+    type=click.Choice(["hello", "sql", "procrastinate", "pgqueuer"]),
+    help="Measure this as well, for a ratio; may be repeated.",
+)
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, metavar="H", help="Address to receive callbacks on."
+)
+@click.option(
+    "--callback-host",
+    "announced_host",
+    metavar="H",
+    help="What the daemon is told instead, behind NAT or on 0.0.0.0.",
+)
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a report with plots.")
+@click.option(
+    "--json", type=click.Path(path_type=Path), metavar="FILE", help="Write the JSON line here, not to stdout."
+)
+@click.option("--keep", is_flag=True, help="Leave the workspaces that are made.")
+def bench(**options: Any) -> None:
+    """Measure a daemon over HTTP, as applications and workers use it, and audit it afterwards.
+
+    SCENARIO is the path of a YAML file, or the name of a shipped one: cycles (creates and life cycles, flat
+    out), contact-centre (a steady rate, people who think), backlog (100,000 tasks wait), large (500,000 wait
+    in a large world). Progress and a table go to standard error, one JSON line to standard output; the exit
+    code is 1 when a task was lost or assigned twice.
+    """
+    from engine.bench import run as benchmark
+
+    logs.configure(LoggingSettings(level="warning"))
+    with _failures():
+        sys.exit(benchmark.run(benchmark.Options(**options)))
 
 
 @main.command()

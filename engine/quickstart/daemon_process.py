@@ -1,4 +1,4 @@
-"""A daemon for the quickstart: a real child process on a free port with a throw-away data directory."""
+"""A daemon for the occasion: a real child process on a free port with a throw-away data directory."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
@@ -32,11 +32,15 @@ class Daemon:
     base_url: str
     account_sid: str
     auth_token: str
+    pid: int | None = None
+    """Its process id; known once it was started."""
 
 
 @asynccontextmanager
-async def daemon() -> AsyncIterator[Daemon]:
+async def daemon(flags: tuple[str, ...] = ()) -> AsyncIterator[Daemon]:
     """Start a daemon, hand it over when it is ready, stop it and remove its data.
+
+    `flags` are further ones for `serve`. The user's POINTSMAN_ variables do not reach it.
 
     Raises PointsmanError when it does not become ready; a PointsmanError of the caller passes through. Both
     end with what the daemon complained about, because its log goes with its data.
@@ -46,10 +50,10 @@ async def daemon() -> AsyncIterator[Daemon]:
         credentials = ("AC" + secrets.token_hex(16), secrets.token_hex(16))
         started = Daemon(f"http://127.0.0.1:{_free_port()}", *credentials)
         log = directory / "daemon.log"
-        process = await _spawn(started, directory / "data", log)
+        process = await _spawn(started, directory / "data", log, flags)
         try:
             await _ready(started, process)
-            yield started
+            yield replace(started, pid=process.pid)
         except PointsmanError as error:
             raise PointsmanError("\n".join([str(error), *_complaints(log)])) from error
         finally:
@@ -71,7 +75,9 @@ def _free_port() -> int:
         return port
 
 
-async def _spawn(daemon: Daemon, data_dir: Path, log: Path) -> asyncio.subprocess.Process:
+async def _spawn(
+    daemon: Daemon, data_dir: Path, log: Path, further: tuple[str, ...]
+) -> asyncio.subprocess.Process:
     environ = {
         name: value
         for name, value in os.environ.items()
@@ -83,7 +89,7 @@ async def _spawn(daemon: Daemon, data_dir: Path, log: Path) -> asyncio.subproces
         "POINTSMAN_LOGGING_FORMAT": "json",
     }
     port = daemon.base_url.rpartition(":")[2]
-    flags = ("--host", "127.0.0.1", "--port", port, "--data-dir", str(data_dir))
+    flags = ("--host", "127.0.0.1", "--port", port, "--data-dir", str(data_dir), *further)
     with log.open("wb") as out:
         return await asyncio.create_subprocess_exec(
             sys.executable,
