@@ -360,7 +360,7 @@ class StreamSettings(_Section):
     """Most events of one workspace kept in memory for its readers; older ones are read from the database."""
     ring_bytes_max: Annotated[Int, Field(ge=1_048_576)] = 67_108_864
     """Most bytes of such events, shared by all workspaces that are followed."""
-    send_buffer_bytes_max: Annotated[Int, Field(ge=4_096)] = 131_072
+    send_buffer_bytes_max: Annotated[Int, Field(ge=4_096)] = 32_768
     """Most bytes that wait for one reader; then it is left alone until it has taken them."""
     send_timeout_s: Seconds = 20.0
     """How long a reader may take for that; then it is dropped."""

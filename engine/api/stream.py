@@ -170,9 +170,18 @@ async def _serve(call: Call, reader: StreamReader, feed: Feed) -> web.StreamResp
             return response
         log.info("stream.opened", from_sequence=reader.position.sequence + 1, format=reader.style.format)
         reader.connect(transport, writer)
-        await feed.follow(reader)
+        await _follow(feed, reader)
         await reader.close()
     return response
+
+
+async def _follow(feed: Feed, reader: StreamReader) -> None:
+    try:
+        await feed.follow(reader)
+    except Exception:
+        # The answer is under way: it cannot become an error any more.
+        log.exception("stream.failed")
+        reader.end(Ending.FAILED)
 
 
 def _account(reader: StreamReader) -> None:

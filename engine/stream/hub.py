@@ -19,6 +19,7 @@ from engine.stream.limits import StreamLimits
 from engine.stream.ports import Log, Render
 from engine.stream.reader import Ending, Reader
 from engine.stream.start import Start, TooManyReaders
+from engine.stream.tape import Tape
 
 TICK_S_MAX = 1.0
 """Longest pause between two looks at all readers."""
@@ -91,7 +92,7 @@ class StreamHub:
         if feed is None:
             return
         if changes.events:
-            feed.told(changes.events)
+            feed.tape.told(changes.events)
         if (Kind.WORKSPACE, workspace.sid) in changes.removed:
             feed.finish()
 
@@ -99,7 +100,7 @@ class StreamHub:
         """Look what became of a batch whose outcome was unknown."""
         feed = self._feeds.get(workspace.sid)
         if feed is not None:
-            feed.suspect()
+            feed.tape.suspect()
 
     def released(self, workspace_sid: str, /) -> None:
         """Streams go on: from now on the log is polled."""
@@ -120,7 +121,6 @@ class StreamHub:
         feed.join(reader)
         metrics.STREAM_READERS.inc()
         try:
-            await feed.open()
             reader.position = await feed.place(start)
         except BaseException:
             self.leave(reader, feed)
@@ -170,7 +170,7 @@ class StreamHub:
         """Return the feed of a reader's workspace; each has a fair share of the memory."""
         feed = self._feeds.get(reader.workspace_sid)
         if feed is None or feed.failed:
-            feed = self._feeds[reader.workspace_sid] = Feed(
+            tape = Tape(
                 reader.account_sid,
                 reader.workspace_sid,
                 self._store,
@@ -179,6 +179,7 @@ class StreamHub:
                 bytes_max=self.limits.ring_bytes_max,
                 reading=self._reading,
             )
+            feed = self._feeds[reader.workspace_sid] = Feed(tape)
             self._share_memory()
         return feed
 
@@ -186,8 +187,7 @@ class StreamHub:
         share = self.limits.ring_bytes_max // max(1, len(self._feeds))
         before_ms = self._clock() - self._fresh_ms
         for feed in self._feeds.values():
-            feed.bytes_max = share
-            feed.ring.shrink(share, before_ms)
+            feed.tape.forget(share, before_ms)
 
     # Looking after what is open
 
@@ -236,5 +236,5 @@ class StreamHub:
             if not feed.readers and (feed.failed or feed.deleted or now_s - feed.idle_since_s >= IDLE_S)
         ]
         for feed in idle:
-            del self._feeds[feed.workspace_sid]
+            del self._feeds[feed.tape.workspace_sid]
             feed.discard()

@@ -11,7 +11,7 @@ class StreamLimits:
     readers_per_account_max: int = 5_000
     ring_events_max: int = 1_000
     ring_bytes_max: int = 67_108_864
-    send_buffer_bytes_max: int = 131_072
+    send_buffer_bytes_max: int = 32_768
     send_timeout_s: float = 20.0
     heartbeat_s: float = 15.0
     poll_interval_s: float = 0.5

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from engine.storage.event_log import Position
 from engine.stream.frames import Entry, Filter, Style, written
 
-SLICE_BYTES_MAX = 65_536
+SLICE_BYTES_MAX = 32_768
 """About as much as one reader is given at once."""
 SLICE_EVENTS_MAX = 250
 _REMEMBERED_MAX = 8
