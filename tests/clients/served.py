@@ -5,14 +5,13 @@ import urllib.request
 
 from engine.api.routes import ROUTES
 from tests.support.daemon import DaemonProcess
+from tests.wire.support import FACTS
 
+OPERATION_IDS = {fact["id"] for fact in FACTS["operations"]}
 _COUNT = re.compile(
     r'pointsman_request_seconds_count\{method="(\w+)",route="([^"]+)",status="(\d+)"\} ([\d.]+)'
 )
-_OURS = ("/Explain", "/Tasks/Bulk", "/Transfers", "/Transfers/{TT}")
-"""Ends of the paths that are beside the API of TaskRouter."""
-
-CONTRACT = {(route.method, route.path) for route in ROUTES if not route.path.endswith(_OURS)}
+CONTRACT = {(route.method, route.path) for route in ROUTES if route.operation.id in OPERATION_IDS}
 """The operations of the contract, as the daemon routes them."""
 
 
