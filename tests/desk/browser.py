@@ -1,7 +1,7 @@
 """Chromium as it is installed on this machine, driven by Playwright, which brings no browser along here."""
 
-import os
 import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -33,11 +33,17 @@ EXPECTED = ("Failed to load resource", "WebSocket connection")
 def find_chromium() -> str:
     """Return where Chromium is. Skips the test when it, or Playwright, is not here."""
     pytest.importorskip("playwright", reason="the page is not tested: Playwright comes with the dev extra")
-    given = os.environ.get("POINTSMAN_TEST_CHROMIUM")
-    path = given or next(filter(None, map(shutil.which, NAMES)), None)
+    found = filter(None, map(shutil.which, NAMES))
+    path = next(filter(_starts, found), None)
     if path is None:
-        pytest.skip(f"the page is not tested: there is no {', '.join(NAMES)} on this machine")
+        pytest.skip(f"the page is not tested: there is no {', '.join(NAMES)} that starts on this machine")
     return path
+
+
+def _starts(path: str) -> bool:
+    """Tell whether it is more than a stub that asks for a package to be installed."""
+    asked = subprocess.run([path, "--version"], capture_output=True, check=False, timeout=60)
+    return asked.returncode == 0
 
 
 class Browser:
@@ -89,3 +95,10 @@ async def opened_browser(path: str) -> AsyncIterator[Browser]:
         finally:
             await chromium.close()
         assert browser.failures == []
+
+
+def expect(found: Any) -> Any:
+    """Return Playwright's assertions about a page or a part of it; they wait until they hold."""
+    waiting = import_module("playwright.async_api").expect
+    waiting.set_options(timeout=PATIENCE_MS)
+    return waiting(found)

@@ -44,7 +44,7 @@ function walk(value, name, depth, rows) {
     return;
   }
   for (const [key, inner] of Object.entries(value)) {
-    walk(inner, name ? `${name} › ${spaced(key)}` : spaced(key), depth + 1, rows);
+    walk(inner, name ? `${name} / ${spaced(key)}` : spaced(key), depth + 1, rows);
   }
 }
 

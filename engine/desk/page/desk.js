@@ -2,18 +2,18 @@
 
 import { ActivityMenu } from "./activity.js";
 import { Bridge } from "./bridge.js";
-import { ACTIONS, Card } from "./card.js";
+import { ACTIONS } from "./card.js";
 import { ServerClock } from "./clock.js";
-import { arrange, count, find, make, write } from "./dom.js";
+import { count, find, write } from "./dom.js";
 import { Keys } from "./keys.js";
 import { Names } from "./names.js";
 import { Notices } from "./notices.js";
 import { Session, SignInError } from "./session.js";
 import { Store } from "./store.js";
 import { TransferDialog } from "./transfer.js";
+import { View } from "./view.js";
 
 const CHANNELS_AGAIN_MS = 250;
-const SLOTS_MAX = 12;
 const WARN_BEFORE_MS = 300_000;
 const HURRY_MS = 10_000;
 const SIGN_IN_AGAIN_MS = 2_000;
@@ -26,7 +26,7 @@ const names = new Names(bridge);
 const notices = new Notices(names, clock);
 const transfers = new TransferDialog(bridge, names, handOn);
 const activities = new ActivityMenu(store, setActivity);
-const cards = new Map();
+const view = new View(store, clock, names, act);
 const hurried = new Set();
 let connection = "connecting";
 let reason = "";
@@ -38,7 +38,7 @@ const STATUSES = { accept: "accepted", reject: "rejected", wrap: "wrapping", com
 
 async function act(name, reservation) {
   if (name === "transfer") return transfers.show(reservation, session.workerSid);
-  const card = cards.get(reservation.sid);
+  const card = view.cards.get(reservation.sid);
   if (card.element.getAttribute("aria-busy") === "true") return;
   card.busy = true;
   try {
@@ -100,71 +100,24 @@ function press(action) {
 
 const isOffered = (fit) => fit.length > 0 && fit.every((each) => each.reservation_status === "pending");
 
-/** Move the focus to the next or previous task. */
-function step(by) {
-  const all = [...document.querySelectorAll(".card")];
-  const at = all.indexOf(document.activeElement?.closest(".card"));
-  const next = at < 0 ? (by > 0 ? 0 : all.length - 1) : (at + by + all.length) % all.length;
-  all[next]?.focus();
-}
-
 const keys = new Keys([
   ...ACTIONS.map((action) => ({ keys: [action.key], about: action.about, run: () => press(action) })),
   { keys: ["m"], about: "Activity", run: () => activities.toggle() },
-  { keys: ["j", "k"], about: "Next, previous task", run: (key) => step(key === "j" ? 1 : -1) },
+  { keys: ["j", "k"], about: "Next, previous task", run: (key) => view.step(key === "j" ? 1 : -1) },
 ]);
 keys.active = () => !find("desk").hidden && !transfers.open && !activities.open;
 
-// What is shown
+// What follows from what is new
 
 function show() {
   if (!store.worker) return;
-  write(find("worker-name"), store.worker.friendly_name);
+  view.update();
   activities.update();
-  const { offers, tasks } = store;
-  const focused = document.activeElement?.closest(".card");
-  const order = [...cards.keys()];
-  for (const sid of order) if (!store.reservations.has(sid)) cards.delete(sid);
-  for (const each of [...offers, ...tasks]) {
-    const card = cards.get(each.sid);
-    if (!card) cards.set(each.sid, new Card(each, clock, names, act));
-    else if (card.update(each)) card.element.focus();
-  }
-  const moved = focused && focused.parentElement !== find(listOf(focused.id));
-  arrange(find("offers"), offers.map(({ sid }) => cards.get(sid).element));
-  arrange(find("tasks"), tasks.map(({ sid }) => cards.get(sid).element));
-  if (focused && (moved || !focused.isConnected)) refocus(focused, order);
-  write(find("no-offers"), store.activity?.available ? "Waiting for the next offer." : "You get no offers in this activity.");
-  find("no-offers").hidden = offers.length > 0;
-  find("no-tasks").hidden = tasks.length > 0;
-  notices.title(offers, store.worker.friendly_name);
+  notices.title(store.offers, store.worker.friendly_name);
   if (transfers.open && !store.reservations.has(transfers.about)) transfers.close();
-  showChannels();
 }
 
-const listOf = (sid) => (store.reservations.get(sid)?.reservation_status === "pending" ? "offers" : "tasks");
-
-/** Keep the focus on a card that moved; from one that is gone it goes to its neighbour. */
-function refocus(element, order) {
-  const at = order.indexOf(element.id);
-  const near = [element.id, ...order.slice(at + 1), ...order.slice(0, at).reverse()].find((sid) => cards.has(sid));
-  (near ? cards.get(near).element : find("work")).focus();
-}
-
-function showChannels() {
-  const rows = [...store.channels.values()].filter((each) => each.configured_capacity > 0 || each.assigned_tasks > 0);
-  find("channels").replaceChildren(...rows.map(channelRow));
-}
-
-function channelRow({ task_channel_unique_name: name, configured_capacity: all, available, available_capacity_percentage: free }) {
-  const used = Math.round((all * (100 - free)) / 100);
-  const slots = make("span", { className: "slots", "aria-hidden": "true" });
-  for (let at = 0; at < Math.min(all, SLOTS_MAX); at++) {
-    slots.append(make("span", { dataset: { used: String(at < Math.ceil((used * Math.min(all, SLOTS_MAX)) / all)) } }));
-  }
-  const text = available ? `${used} of ${all} in use` : "turned off";
-  return make("li", {}, make("span", { className: "name" }, name), make("span", { className: "hint" }, text), slots);
-}
+const showConnection = () => view.connection(connection, reason, bridge.retryInMs);
 
 /** Read the capacities again soon: nothing tells when an offer takes or gives back some. */
 function readChannelsSoon() {
@@ -178,24 +131,13 @@ function readChannelsSoon() {
   }, CHANNELS_AGAIN_MS);
 }
 
-function showConnection() {
-  const words = { online: "Connected", connecting: "Connecting…", lost: "Not connected" };
-  write(find("connection"), words[connection]);
-  find("desk").dataset.connection = connection;
-  const lost = find("lost");
-  lost.hidden = connection === "online" || !store.worker;
-  if (lost.hidden) return;
-  const again = bridge.retryInMs > 0 ? ` Trying again in ${Math.ceil(bridge.retryInMs / 1000)} s.` : " Connecting…";
-  write(lost, `The connection is lost${reason ? ` (${reason})` : ""}; what you see may be old.${again}`);
-}
-
 /** Once a second: times, token, connection. */
 function tick() {
   if (!session.token) return;
   session.tick();
   bridge.tick();
   showConnection();
-  for (const card of cards.values()) {
+  for (const card of view.cards.values()) {
     card.tick();
     const { sid, reservation_status: status, task } = card.reservation;
     if (status === "pending" && card.leftMs < HURRY_MS && card.reservation.reservation_timeout > 15 && !hurried.has(sid)) {
@@ -228,12 +170,9 @@ function end(message) {
   transfers.close();
   activities.close();
   store.clear();
-  cards.clear();
+  view.clear();
   hurried.clear();
-  find("offers").replaceChildren();
-  find("tasks").replaceChildren();
   notices.clear();
-  write(find("worker-name"), "Worker desk");
   askToSignIn(message);
 }
 

@@ -24,7 +24,10 @@ const WORDS = {
     `Not accepted yet by ${names.of(transfer.transfer_to)}; it is offered on`,
     "",
   ],
-  "transfer-completed": ({ transfer }, names) => [`${names.of(transfer.transfer_to)} has accepted the transfer`, "good"],
+  "transfer-completed": ({ transfer }, names) => [
+    `The transfer to ${names.of(transfer.transfer_to)} was accepted`,
+    "good",
+  ],
   "transfer-failed": ({ transfer }, names) => [
     `Not handed on to ${names.of(transfer.transfer_to)}: ${transfer.transfer_failed_reason ?? "it failed"}`,
     "bad",
@@ -105,7 +108,7 @@ export class Notices {
   /** Write the number of offers into the title. */
   title(offers, name) {
     const title = offers.length ? `(${offers.length}) ${titleOf(offers[0].task)}` : (name ?? "");
-    document.title = title ? `${title} – ${this.#page}` : this.#page;
+    document.title = title ? `${title} · ${this.#page}` : this.#page;
   }
 
   #turn(on) {
