@@ -17,6 +17,7 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import Any
 
 from aiohttp.abc import AbstractResolver
@@ -95,7 +96,6 @@ class EventCallbacks:
             limits.event_concurrent_max, limits.event_concurrent_per_host_max
         )
         self._held = 0
-        self._looks = 0
         self._stopping = False
         self._gauge = metrics.CALLBACKS_PENDING.labels(KIND)
 
@@ -246,32 +246,31 @@ class EventCallbacks:
 
     async def _look_around(self) -> None:
         """Find what was asked for anew elsewhere, and what grew too old, for ever."""
-        deserted = True
-        while True:
+        for looks in count():
+            sweep = looks % _LOOKS_PER_SWEEP == 0
             try:
-                if deserted:
+                if sweep:
                     await self._take_over_deserted()
-                    deserted = False
-                else:
-                    await self._look()
+                await self._look(sweep)
             except StoreUnavailable as error:
                 log.debug("event_callback.not_polled", error=str(error))
             await asyncio.sleep(self._limits.event_poll_interval_s)
 
     async def _take_over_deserted(self) -> None:
-        """Go on with deleted workspaces, whose last events a process that ended did not get delivered."""
+        """Go on with deleted workspaces whose last events nobody here delivers.
+
+        Whoever had them may have ended. If another node still has them, they arrive twice, and in order.
+        """
         for workspace in await self._store.deserted():
             if workspace.sid not in self._receivers and not self._stopping:
                 self.recovered(workspace, [])
                 self._receivers[workspace.sid].deleted = True
 
-    async def _look(self) -> None:
+    async def _look(self, sweep: bool) -> None:
         served = [sid for sid, receiver in self._receivers.items() if receiver.facts.url]
         if not served:
             return
         await self._outcomes.flush()
-        self._looks += 1
-        sweep = self._looks % _LOOKS_PER_SWEEP == 0
         expired_ms = self._clock() - self._age_max_ms - _EXPIRY_SLACK_MS
         for workspace_sid, (sequence, since_ms) in (await self._store.first_pending(served)).items():
             receiver = self._receivers.get(workspace_sid)

@@ -13,6 +13,7 @@ from engine.routing.limits import RoutingLimits
 from engine.runtime.limits import RuntimeLimits
 from engine.sids import SidFactory
 from tests.simulation.faults import NodeStore, Weather
+from tests.simulation.hearing import Hearing
 from tests.simulation.journal import Journal
 from tests.simulation.ledger import Ledger
 from tests.simulation.memory_store import MemoryStore
@@ -64,6 +65,7 @@ class Cluster:
         journal: takes down what happens.
         traffic: draws what the usurper does.
         webhooks: whom the dispatchers call.
+        hearing: the receivers of events.
         watcher: looks at what is published.
         new_sid: mints SIDs.
         now_ms: the wall clock.
@@ -80,6 +82,7 @@ class Cluster:
         journal: Journal,
         traffic: Traffic,
         webhooks: Webhooks,
+        hearing: Hearing,
         watcher: Watcher,
         limits: RuntimeLimits,
         routing_limits: RoutingLimits,
@@ -98,6 +101,7 @@ class Cluster:
         self._journal = journal
         self._traffic = traffic
         self._webhooks = webhooks
+        self._hearing = hearing
         self._watcher = watcher
         self._new_sid = new_sid
         self._now_ms = now_ms
@@ -206,5 +210,6 @@ class Cluster:
             clock=self._now_ms,
             random=Random(f"{self._seed}/{owner}").random,
             watcher=self._watcher,
+            hearing=self._hearing,
         )
         return node

@@ -7,7 +7,7 @@ and executes later, is the database's doing: it happens whether or not anybody s
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 from engine.errors import PointsmanError, StoreUnavailable
 from engine.ownership import Lease
+from engine.routing.deliveries import DeliveryOutcome, PendingDelivery
 from engine.routing.effects import Changes, KeptAnswer
-from engine.routing.entities import Reservation, Task, Transfer
+from engine.routing.entities import Reservation, Task, Transfer, Workspace
 from engine.routing.rows import WorkspaceRows
 from tests.simulation.memory_store import MemoryStore
 from tests.simulation.virtual_time import forever
@@ -164,6 +165,21 @@ class NodeStore:
 
     async def release(self, lease: Lease) -> None:
         await self._call("release", lambda: self._rows.release(lease))
+
+    async def pending(self, workspace_sid: str, after_sequence: int, limit: int) -> list[PendingDelivery]:
+        return await self._call("outbox", lambda: self._rows.pending(workspace_sid, after_sequence, limit))
+
+    async def first_pending(self, workspace_sids: Sequence[str]) -> dict[str, tuple[int, int]]:
+        return await self._call("outbox", lambda: self._rows.first_pending(workspace_sids))
+
+    async def settle(self, outcomes: Sequence[DeliveryOutcome]) -> None:
+        await self._call("settle", lambda: self._rows.settle(outcomes))
+
+    async def expire(self, workspace_sid: str, pending_before_ms: int, limit: int) -> int:
+        return await self._call("outbox", lambda: self._rows.expire(workspace_sid, pending_before_ms, limit))
+
+    async def deserted(self) -> list[Workspace]:
+        return await self._call("outbox", self._rows.deserted)
 
     async def _call(
         self, kind: str, execute: Callable[[], Coroutine[Any, Any, R]], workspace_sid: str = ""

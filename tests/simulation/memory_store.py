@@ -33,6 +33,7 @@ from engine.routing.states import OPEN_RESERVATION
 from engine.runtime.once import KEPT_MS
 from engine.storage import rows
 from engine.storage.queries import known_queries
+from tests.simulation.outbox import Deliveries, Outbox
 
 Row = tuple[Any, ...]
 
@@ -101,10 +102,11 @@ class _LeaseRow:
 CommitListener = Callable[[str, Changes], None]
 
 
-class MemoryStore:
+class MemoryStore(Outbox):
     """All rows, and `on_commit`, called with (workspace SID, changes) after each batch was written."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.workspaces: dict[str, Rows] = {}
         self.leases: dict[str, _LeaseRow] = {}
         self.answers: dict[tuple[str, str, str], dict[int, KeptAnswer]] = {}
@@ -270,6 +272,7 @@ class MemoryStore:
         for version, text in changes.configurations.items():
             here.configurations.setdefault(version, text)
         here.events.extend(_rows(rows.EVENT, changes.events))
+        self._write_deliveries(sid, changes)
         here.event_sequences.update(event.sequence for event in changes.events)
         here.last_event_ms = max([here.last_event_ms, *(event.event_date_ms for event in changes.events)])
         for row in _rows(rows.CALLBACK, changes.callbacks):
@@ -281,6 +284,13 @@ class MemoryStore:
         for kind, removed_sid in changes.removed:
             self._remove(here, kind, removed_sid)
         self.on_commit(sid, changes)
+
+    def _write_deliveries(self, sid: str, changes: Changes) -> None:
+        if changes.workspace is None:
+            return
+        outbox = self.deliveries.setdefault(sid, Deliveries(changes.workspace))
+        outbox.deleted = (Kind.WORKSPACE, sid) in changes.removed
+        outbox.write(self.workspace(sid), changes)
 
     def _remove(self, here: Rows, kind: Kind, sid: str) -> None:
         if kind is Kind.WORKSPACE:

@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
+from engine.callbacks.background import Background
 from engine.callbacks.dispatcher import CallbackDispatcher
+from engine.callbacks.event_callbacks import EventCallbacks
+from engine.callbacks.event_receiver import Receiver
 from engine.callbacks.limits import CallbackLimits
 from engine.clock import Clock
 from engine.ownership import Lease
@@ -19,6 +22,7 @@ from engine.runtime.service import RoutingService
 from engine.runtime.workspace_loop import WorkspaceLoop
 from engine.sids import SidFactory
 from tests.simulation.faults import NodeStore
+from tests.simulation.hearing import Hearing
 from tests.simulation.virtual_time import Process
 from tests.simulation.webhooks import Webhooks
 
@@ -40,6 +44,42 @@ class _Dispatcher(CallbackDispatcher):
         self._assignments.start(webhooks)
 
 
+class _Housed(Background):
+    """Work that ends with its process, even when a timer began it."""
+
+    def __init__(self, process: Process) -> None:
+        super().__init__()
+        self._process = process
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._process.start(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+
+class _EventCallbacks(EventCallbacks):
+    """The real sender of events on a simulated receiver, in a process that can be killed."""
+
+    def house(self, process: Process, hearing: Hearing) -> None:
+        self._process = process
+        self._make_client = lambda: hearing
+        self._sending, self._reading = _Housed(process), _Housed(process)
+
+    def _proceed(self, receiver: Receiver) -> None:
+        if self._process.alive:
+            super()._proceed(receiver)
+
+
+EVENT_LIMITS = CallbackLimits(
+    event_retry_max_s=20.0,
+    event_circuit_pause_max_s=10.0,
+    event_retry_age_s=1e8,
+    event_hold_s=1e8,
+    event_pending_per_workspace_max=40,
+)
+"""Nothing grows too old and nothing is overtaken, so that the order of all events can be told."""
+
+
 class Node:
     """A runtime, its dispatcher, its view of the store; and whoever watches what it publishes.
 
@@ -52,6 +92,7 @@ class Node:
         clock: the wall clock.
         random: numbers in [0, 1) for the jitter of the dispatcher's retries.
         watcher: told of everything just before the dispatcher is.
+        hearing: the receivers of events.
     """
 
     def __init__(
@@ -65,6 +106,7 @@ class Node:
         clock: Clock,
         random: Callable[[], float],
         watcher: Watcher,
+        hearing: Hearing,
     ) -> None:
         self.owner = owner
         self.store = store
@@ -73,6 +115,8 @@ class Node:
         self._dispatcher = _Dispatcher(
             CallbackLimits(), lambda _account: "token", self._submit, random=random
         )
+        self._events = _EventCallbacks(store, EVENT_LIMITS, lambda _account: "token", clock, random=random)
+        self._events.house(self.process, hearing)
         self.service = RoutingService(
             store,
             store,
@@ -89,6 +133,7 @@ class Node:
         """Begin to serve. Raises Killed, StoreUnavailable."""
 
         async def starting() -> None:
+            await self._events.start()
             self._dispatcher.open(webhooks)
             await self.service.start()
 
@@ -100,6 +145,7 @@ class Node:
         async def stopping() -> None:
             await self._dispatcher.stop(1.0)
             await self.service.stop()
+            await self._events.stop(1.0)
 
         await self.process.call(stopping())
         await self.process.kill()
@@ -141,13 +187,16 @@ class Node:
     def committed(self, workspace: Workspace, changes: Changes) -> None:
         self._watcher.committed(self, workspace, changes)
         self._dispatcher.committed(workspace, changes)
+        self._events.committed(workspace, changes)
 
     def recovered(self, workspace: Workspace, callbacks: list[AssignmentCallback]) -> None:
         self._watcher.recovered(self, workspace, callbacks)
         self._dispatcher.recovered(workspace, callbacks)
+        self._events.recovered(workspace, callbacks)
 
     def released(self, workspace_sid: str) -> None:
         self._dispatcher.released(workspace_sid)
+        self._events.released(workspace_sid)
 
     async def _submit(self, workspace_sid: str, command: Command) -> object:
         return await self.service.submit_internal(workspace_sid, command)

@@ -22,6 +22,7 @@ from engine.sids import SidFactory
 from tests.simulation.clients import ACCOUNT, Clients, outcome_of
 from tests.simulation.cluster import Cluster, draw_limits, draw_routing_limits
 from tests.simulation.faults import Weather
+from tests.simulation.hearing import Hearing
 from tests.simulation.image import differences, image
 from tests.simulation.journal import Journal, Report
 from tests.simulation.ledger import Ledger
@@ -91,6 +92,7 @@ class Simulation:
         self._ledger = Ledger(self._store, routing_limits)
         self._mint = _sid_factory(seed)
         self._traffic = Traffic(Random(f"{seed}/clients"), self._store, self._mint, self.now_ms)
+        self._hearing = Hearing(Random(f"{seed}/hearing"), self._weather, self.journal.watch)
         self.cluster = Cluster(
             seed,
             Random(f"{seed}/cluster"),
@@ -100,6 +102,7 @@ class Simulation:
             journal=self.journal,
             traffic=self._traffic,
             webhooks=self._make_webhooks(seed),
+            hearing=self._hearing,
             watcher=self,
             limits=limits,
             routing_limits=routing_limits,
@@ -154,6 +157,7 @@ class Simulation:
     def _written(self, workspace_sid: str, changes: Changes) -> None:
         self.journal.written(workspace_sid, changes.events)
         self.journal.watch(lambda: self._ledger.written(workspace_sid, changes))
+        self._hearing.written(workspace_sid, changes)
         self._recounts.setdefault(workspace_sid, Recount(workspace_sid)).take(changes.events)
 
     def _posted(self, sent: dict[str, str], url: str) -> None:
@@ -290,8 +294,19 @@ class Simulation:
         for workspace_sid in self._open_workspaces():
             self._check_recovered(workspace_sid)
             self._check_statistics(workspace_sid)
+        for workspace_sid in self._workspaces:
+            self._check_heard(workspace_sid)
         self._ledger.check_promises()
         self._repeaters.check()
+
+    def _check_heard(self, workspace_sid: str) -> None:
+        """Every wanted event was delivered, of deleted workspaces too, unless there is nobody to hear it."""
+        if not self._store.workspace(workspace_sid).event_callback_url:
+            return
+        if left := self._hearing.unheard(workspace_sid):
+            raise Finding(f"events {sorted(left)[:10]} of {workspace_sid} were never delivered")
+        if pending := list(self._store.deliveries[workspace_sid].pending):
+            raise Finding(f"events {pending[:10]} of {workspace_sid} are pending though they were delivered")
 
     def _check_statistics(self, workspace_sid: str) -> None:
         self._recounts[workspace_sid].check_sums()

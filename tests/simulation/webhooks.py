@@ -13,7 +13,7 @@ from engine.callbacks.client import Answer
 from engine.callbacks.failures import CONNECTION, RETRIEVAL, CallbackFailure
 from engine.routing.commands import Command, UpdateReservation
 from engine.routing.entities import ReservationStatus
-from tests.simulation.words import EVENTS_URL, UNKNOWN
+from tests.simulation.words import UNKNOWN
 
 JSON = "application/json"
 
@@ -90,8 +90,6 @@ class Webhooks:
 
     async def _answer(self, url: str, fields: dict[str, str]) -> Answer:
         await asyncio.sleep(self._random.random() * self._patience_s)
-        if url == EVENTS_URL:
-            return Answer(204, "", b"")
         self._posted(fields, url)
         how = self._random.choices(_BEHAVIOURS, self._weights)[0]
         self._note(f"webhook: {how}")
