@@ -26,7 +26,8 @@ from tests.support.daemon import DaemonProcess
 from tests.support.fixtures import make_open_directory
 
 SLEEPER_EVERY = 20
-SLEEP_S = 60.0
+SLEEP_S = 240.0
+AWAKE_EVENTS = 500
 WARM_UP = 0.25
 """The share of the time after which memory should have stopped growing."""
 _MB = 1024 * 1024
@@ -54,6 +55,7 @@ class Reader:
     workspace: str
     session: aiohttp.ClientSession
     sleeper: bool
+    sleeps_at: int = 200
     last: int = 0
     events: int = 0
     wrong: int = 0
@@ -76,7 +78,8 @@ class Reader:
             rest = b""
             async for chunk in answer.content.iter_any():
                 rest = self._take(rest + chunk)
-                if self.sleeper and self.events % 500 == 499:
+                if self.sleeper and self.events >= self.sleeps_at:
+                    self.sleeps_at = self.events + AWAKE_EVENTS
                     await asyncio.sleep(SLEEP_S)
 
     def _take(self, text: bytes) -> bytes:
