@@ -29,7 +29,12 @@ EARLY_S = 0.0006
 def run(pipe: Connection, host: str, announced_host: str) -> None:
     """Be a generator process; the parent ends it with SIGTERM when it is interrupted."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with listen(host) as listener:
+    try:
+        opened = listen(host)
+    except OSError as error:
+        pipe.send(error)
+        return
+    with opened as listener:
         address = f"[{announced_host}]" if ":" in announced_host else announced_host
         pipe.send(f"http://{address}:{listener.getsockname()[1]}/assignment")
         with suppress(EOFError):

@@ -71,6 +71,8 @@ async def generators(count: int, host: str, announced_host: str) -> AsyncIterato
 
 async def _url(process: BaseProcess, pipe: Connection) -> str:
     url = await asyncio.to_thread(_receive, pipe)
+    if isinstance(url, OSError):
+        raise BenchError(f"callbacks cannot be received: {url}; give an address of this machine with --host")
     if not isinstance(url, str):
         raise BenchError(f"a generator process did not start (code {process.exitcode})")
     return url

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console
 
 from engine.bench import html, table
@@ -21,7 +22,7 @@ from engine.bench.peers import check_peers, measure_peer
 from engine.bench.phases import Progress, Where, run_hello, run_phase
 from engine.bench.progress import Shown
 from engine.bench.scenario import Phase, Scenario
-from engine.bench.scenario_file import load_scenario
+from engine.bench.scenario_file import load_scenario, told
 from engine.bench.target import Target, remote
 
 FORMAT = 1
@@ -104,7 +105,10 @@ def adjusted(scenario: Scenario, options: Options) -> Scenario:
         if name not in known:
             raise BenchError(f"--phase {name}: the scenario has {', '.join(sorted(known))}")
     chosen = [phase for phase in scenario.phases if not options.phases or phase.name in options.phases]
-    phases = [Phase.model_validate(phase.model_dump() | given) for phase in chosen]
+    try:
+        phases = [Phase.model_validate(phase.model_dump() | given) for phase in chosen]
+    except ValidationError as error:
+        raise told(error, "command line") from None
     if scenario.backlog_task is None and any(phase.backlog for phase in phases):
         raise BenchError("--backlog: the scenario has no backlog_task")
     return scenario.model_copy(update={"phases": phases})

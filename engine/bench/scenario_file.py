@@ -54,7 +54,12 @@ def parse_scenario(text: str, origin: str) -> Scenario:
     try:
         return Scenario.model_validate(document)
     except ValidationError as error:
-        raise BenchError("\n".join(f"{origin}: {line}" for line in _lines(error))) from None
+        raise told(error, origin) from None
+
+
+def told(error: ValidationError, origin: str) -> BenchError:
+    """Return the error that tells what is wrong, a line for each thing with its path."""
+    return BenchError("\n".join(f"{origin}: {line}" for line in _lines(error)))
 
 
 def _lines(error: ValidationError) -> Iterator[str]:
