@@ -22,6 +22,8 @@ DOCUMENTED = "http://127.0.0.1:8080"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "deploy").rglob("*.md")), ROOT / "engine" / "api" / "README.md"]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _OTHER_COMMANDS = ("pointsman ", "python3 ", ".venv/")
+_ENDLESS = "/Events/Stream"
+"""A stream does not end; tests/stream follows it with curl."""
 TIMEOUT_S = 60
 
 
@@ -31,7 +33,7 @@ def blocks(language: str, needle: str) -> list[Any]:
         pytest.param(text, id=f"{page.relative_to(ROOT)}:{number}")
         for page in PAGES
         for number, (found, text) in enumerate(_BLOCK.findall(page.read_text()))
-        if found == language and needle in text
+        if found == language and needle in text and _ENDLESS not in text
     ]
 
 
