@@ -21,7 +21,7 @@ import asyncpg
 import uvloop
 
 from engine.storage.embedded import EmbeddedPostgres
-from tests.bench.throughput import LifeCycles, client, post
+from tests.bench.life_cycles import LifeCycles, client, post
 from tests.support.daemon import DaemonProcess
 from tests.support.fixtures import make_open_directory
 
