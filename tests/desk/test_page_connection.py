@@ -27,6 +27,16 @@ async def test_the_link_leaves_the_address_and_works_once(browser: Browser, desk
     assert second.url == f"{desk.daemon.url}/desk"
 
 
+async def test_an_old_link_opened_again_does_not_sign_out(browser: Browser, desk: Desk) -> None:
+    url = await link_for(desk)
+    profile = await browser.profile()
+    alice = Person(await browser.tab(profile, url))
+    await alice.is_connected()
+    again = Person(await browser.tab(profile, url))
+    await again.is_connected()
+    await expect(again.page.locator("#failures")).to_contain_text("You are still signed in.")
+
+
 async def test_no_address_that_the_page_asks_for_has_the_link(browser: Browser, desk: Desk) -> None:
     url = await link_for(desk)
     profile = await browser.profile()

@@ -116,7 +116,8 @@ export class Bridge {
 
   #payload({ status, body }) {
     if (status < 300 && body.payload !== undefined) return body.payload;
-    if (status === 401) this.#session.refuse(body.message ?? "Your token does not hold any more.");
+    // A sign-in tells by itself when it has ended; here it may only be that its server was not reached.
+    if (status === 401 && !this.#session.kept) this.#session.refuse(body.message ?? "Your token does not hold any more.");
     throw new CallError(body.message ?? `The server answered ${status}.`, status);
   }
 

@@ -200,10 +200,18 @@ async function enter(link) {
     if (await session.start(link)) begin();
     else askToSignIn("");
   } catch (error) {
-    if (error instanceof SignInError) return askToSignIn(error.message);
+    if (error instanceof SignInError) return link ? stay(error) : askToSignIn(error.message);
     askToSignIn(`${error.message} Trying again…`);
     setTimeout(() => session.token || enter(link), SIGN_IN_AGAIN_MS);
   }
+}
+
+/** Go on with the sign-in that there is when a link is refused: an old one may have been opened again. */
+async function stay(refused) {
+  askToSignIn(refused.message);
+  if (!(await session.start("").catch(() => false))) return;
+  begin();
+  notices.failed(`${refused.message} You are still signed in.`);
 }
 
 find("sign-in-form").addEventListener("submit", (event) => {

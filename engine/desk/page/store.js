@@ -45,7 +45,7 @@ export class Store {
     this.worker = worker;
     this.activities = activities;
     this.replaceChannels(channels);
-    this.reservations = new Map(reservations.map((each) => [each.sid, taken(each, before.get(each.sid))]));
+    this.reservations = new Map(reservations.map((each) => [each.sid, listed(each, before.get(each.sid))]));
     for (const each of this.reservations.values()) {
       const isNew = !before.has(each.sid);
       if (isNew && each.reservation_status === "pending") this.happened("offer", each);
@@ -123,6 +123,12 @@ export class Store {
   #sorted(keep) {
     return [...this.reservations.values()].filter(keep).sort((a, b) => (a.sid < b.sid ? -1 : 1));
   }
+}
+
+/** Return a reservation from a list, which has every transfer that is not over. */
+function listed(told, known) {
+  const outgoing = told.active_outgoing_task_transfer ?? (OVER.has(known?.outgoing?.transfer_status) ? known.outgoing : undefined);
+  return { ...taken(told, known), outgoing };
 }
 
 /** Return a reservation with what its message did not have, because it was told before. */
