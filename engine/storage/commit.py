@@ -4,6 +4,8 @@ The lease row is locked first. A takeover therefore either waits until this tran
 committed before it and shows its newer epoch here: no stale row can land (architecture §4).
 """
 
+import orjson
+
 from engine.errors import Fenced
 from engine.ownership import Lease
 from engine.routing.effects import Changes, Kind
@@ -85,7 +87,7 @@ async def write_changes(connection: Connection, workspace_sid: str, changes: Cha
 
 
 async def _append_events(connection: Connection, workspace_sid: str, changes: Changes) -> None:
-    await connection.execute(_INSERT_EVENTS, workspace_sid, *rows.EVENT.columns(changes.events))
+    await connection.execute(_INSERT_EVENTS, workspace_sid, orjson.dumps(changes.events).decode())
     if changes.workspace:
         await insert_deliveries(connection, changes.workspace, changes.events)
 

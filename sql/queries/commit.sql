@@ -1,5 +1,5 @@
--- Everything a batch writes. Values come as one array per column, so a batch is one statement per table;
--- all of it runs in the transaction that holds the lease row.
+-- Everything a batch writes. Values come as one array per column, those of events as JSON, so a batch is one
+-- statement per table; all of it runs in the transaction that holds the lease row.
 
 -- name: lock_lease
 -- FOR UPDATE: a takeover waits until this batch is committed or gone, and this batch sees a finished takeover.
@@ -223,16 +223,18 @@ FROM unnest($2::text[], $3::bigint[], $4::text[]) AS rows
 ON CONFLICT (workspace_sid, workflow_sid, version) DO NOTHING
 
 -- name: insert_events
+-- As JSON, of which the client makes a batch at once: arrays cost it 0.4 µs a value, 40 µs a task instead of 14.
 INSERT INTO events (
     workspace_sid,
     sid, sequence, event_type, event_date_ms, description, resource_type, resource_sid, actor_type,
     actor_sid, data, task_sid, worker_sid, reservation_sid, task_queue_sid, workflow_sid, task_channel_sid
 )
 SELECT $1, rows.*
-FROM unnest(
-    $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[]
-) AS rows
+FROM json_to_recordset($2::json) AS rows (
+    sid text, sequence bigint, event_type text, event_date_ms bigint, description text, resource_type text,
+    resource_sid text, actor_type text, actor_sid text, data text, task_sid text, worker_sid text,
+    reservation_sid text, task_queue_sid text, workflow_sid text, task_channel_sid text
+)
 
 -- name: insert_callbacks
 INSERT INTO assignment_callbacks (
