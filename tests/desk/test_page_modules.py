@@ -6,7 +6,6 @@ from typing import Any
 from tests.bridge.support import Desk
 from tests.desk.browser import Browser
 
-
 SCRIPTS = Path(__file__).parent / "scripts"
 
 
