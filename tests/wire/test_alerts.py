@@ -1,5 +1,6 @@
 """Alerts over REST: what went wrong while talking to an application (contract §11.2)."""
 
+import json
 from typing import Any
 
 import pytest
@@ -89,6 +90,30 @@ def test_a_callback_that_reaches_nobody_is_an_alert_for_each_url(
     assert "reservation is canceled" in fallback["alert_text"]
     assert fallback["request_url"].endswith("/fallback")
     assert {alert["task_sid"] for alert in (primary, fallback)} == {task}
+
+
+def test_what_routing_warns_of_is_an_alert(http: Http, base: str, workspace: WorkspaceInstance) -> None:
+    """A known worker that is not there, and a worker's attribute that is no number to sort by."""
+    [queue] = workspace.task_queues.list()
+    target = {"queue": queue.sid, "known_worker_sid": "task.agent", "timeout": 5}
+    sorting = {"queue": queue.sid, "order_by": "worker.rank DESC"}
+    [idle] = [each for each in workspace.activities.list() if each.available]
+    for name in ("Alice", "Bob"):
+        workspace.workers.create(friendly_name=name, activity_sid=idle.sid, attributes='{"rank": "first"}')
+    filters = [{"expression": "1 == 1", "targets": [target, sorting]}]
+    workflow = workspace.workflows.create(
+        friendly_name="known", configuration=json.dumps({"task_routing": {"filters": filters}})
+    )
+    agent = json.dumps({"agent": f"WK{'f' * 32}"})
+    task = workspace.tasks.create(workflow_sid=workflow.sid, attributes=agent)
+
+    def warned() -> dict[str, dict[str, Any]]:
+        found = {alert["error_code"]: alert for alert in listed(http, base, TaskSid=task.sid)}
+        return found if found.keys() >= {"40155", "20001"} else {}
+
+    for alert in eventually("both warnings", warned).values():
+        assert (alert["log_level"], alert["workflow_sid"]) == ("warning", workflow.sid)
+        assert (alert["request_url"], alert["reservation_sid"]) == (None, None)
 
 
 def test_alerts_are_filtered(http: Http, base: str, workspace: WorkspaceInstance, receiver: Receiver) -> None:
