@@ -260,6 +260,15 @@ async def test_the_command_takes_a_name_and_prints_the_address_alone(
     assert (await sign_in(daemon, done.stdout.strip())).body["worker_name"] == "Zoë Ångström"
 
 
+async def test_the_command_fails_with_one_line(daemon: DaemonProcess) -> None:
+    done = await asyncio.to_thread(desk_link, daemon, "nobody at all")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "pointsman: there is no worker called nobody at all in this account\n"
+    done = await asyncio.to_thread(desk_link, daemon, "alice", "--workspace", "WS1")
+    assert done.returncode == 2
+    assert "--workspace" in done.stderr
+
+
 async def test_a_worker_that_is_nobody_or_several_is_refused(daemon: DaemonProcess, desk: Desk) -> None:
     settings = settings_of(daemon)
     with pytest.raises(NoSuchWorker, match="no worker called nobody in this account"):
