@@ -69,6 +69,7 @@ def sum_of(sids: list[str]) -> int:
 def _judge(result: Audit, ledger: Ledger) -> None:
     """Fill in `ok` and the problems."""
     lost = result.acknowledged - result.found
+    unsure = ledger.completed_unknown + ledger.unfinished
     checks = (
         (ledger.created > 0, "not one task was created"),
         (ledger.faults == 0, f"{ledger.faults} faults of the generator"),
@@ -77,7 +78,7 @@ def _judge(result: Audit, ledger: Ledger) -> None:
         (result.sids != "different", "the SIDs of the tasks are not those that were acknowledged"),
         (result.assigned_twice == 0, f"{result.assigned_twice} tasks were assigned twice"),
         (
-            0 <= result.completed_found - result.completed_acknowledged <= ledger.completed_unknown,
+            0 <= result.completed_found - result.completed_acknowledged <= unsure,
             f"{result.completed_acknowledged} completions were acknowledged, {result.completed_found} found",
         ),
     )

@@ -100,6 +100,9 @@ class Cycles:
     async def _create(self, cycle: Cycle) -> str | None:
         try:
             answer = await self._client.post(self._head, self._mix.draw())
+        except asyncio.CancelledError:
+            self.ledger.unknown += 1
+            raise
         except NoAnswer as error:
             self.ledger.unknown += 1
             self._record.error(f"create {error}")

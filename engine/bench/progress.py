@@ -4,7 +4,7 @@ import time
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from engine.bench.collector import Collector
 from engine.bench.measures import CREATE, OFFER
@@ -19,14 +19,12 @@ class Shown:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._bar = Progress(
-            TextColumn("{task.description:<24}"),
-            BarColumn(bar_width=None),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=16),
             TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
             console=console,
             transient=True,
-            expand=True,
             disable=not console.is_terminal,
         )
         self._task: TaskID | None = None
@@ -51,18 +49,12 @@ class Shown:
     def load(self, phase: Phase, collector: Collector, elapsed_s: float) -> None:
         """Show how far the load is, with what was measured so far."""
         total_s = phase.warmup_s + phase.seconds
-        counts = collector.progress
-        note = f"{counts['created']:,} created"
-        if phase.kind == "cycles":
-            note += (
-                f", {counts['completed']:,} completed, callback p50 "
-                f"{collector.percentile_ms(OFFER, 50):.1f} p99 {collector.percentile_ms(OFFER, 99):.1f} ms"
-            )
-        else:
-            note += (
-                f", p50 {collector.percentile_ms(CREATE, 50):.1f} "
-                f"p99 {collector.percentile_ms(CREATE, 99):.1f} ms"
-            )
+        cycles = phase.kind == "cycles"
+        what, name = ("completed", OFFER) if cycles else ("created", CREATE)
+        p50, p99 = (collector.percentile_ms(name, percent) for percent in (50, 99))
+        note = f"{collector.progress[what]:,} {what}"
+        if p99:
+            note += f", {'callback' if cycles else 'answer'} p50 {p50:.1f} p99 {p99:.1f} ms"
         if collector.errors:
             note += f", {collector.errors.total()} errors"
         self._show(phase.name, min(elapsed_s, total_s), total_s, note)

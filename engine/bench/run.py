@@ -79,6 +79,9 @@ async def _bench(options: Options) -> int:
     check_peers(options.against)
     if not options.local and any(name != "hello" for name in options.against):
         raise BenchError("--against procrastinate, pgqueuer and sql need the database of --local")
+    for path in (options.html, options.json):
+        if path is not None:
+            path.touch()  # what cannot be written is told before the run
     console = Console(stderr=True)
     with Shown(console) as progress:
         report = await measure(scenario, options, progress)

@@ -40,6 +40,8 @@ def _phase(console: Console, phase: dict[str, Any]) -> None:
     if phase["errors"]:
         errors = ", ".join(f"{name}: {count}" for name, count in sorted(phase["errors"].items()))
         console.print(f"[yellow]Errors: {errors}[/yellow]", highlight=False)
+    if phase["unfinished"]:
+        console.print(f"[yellow]Not completed in time: {phase['unfinished']:,}[/yellow]", highlight=False)
     _audit(console, phase["audit"])
 
 
