@@ -9,6 +9,8 @@ import dataclasses
 import difflib
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from engine.routing import invariants
@@ -106,9 +108,16 @@ class Store:
 
 def bare(kind: Kind, entity: Any) -> Any:
     """Copy the stored columns of an entity and leave its derived fields at their defaults."""
+    names, values_of = stored_columns(kind, type(entity))
+    return type(entity)(**dict(zip(names, values_of(entity), strict=True)))
+
+
+@cache
+def stored_columns(kind: Kind, entity: type[Any]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    """Return the names of the stored columns, and what takes their values."""
     derived = DERIVED.get(kind, ())
-    columns = [field.name for field in dataclasses.fields(entity) if field.name not in derived]
-    return type(entity)(**{name: getattr(entity, name) for name in columns})
+    names = tuple(field.name for field in dataclasses.fields(entity) if field.name not in derived)
+    return names, attrgetter(*names)
 
 
 class SideBySide:

@@ -74,13 +74,15 @@ class Orders:
             assert differences(image(world.core.board, durable=False), before) == []
             return None
         told = point.told + tuple(world.events)
-        self.check(told)
-        world.restart()
+        world.core = self.checked(told)
         world.do()
         return Point(world.store, world.now_ms, told + tuple(world.events))
 
-    def check(self, told: tuple[str, ...]) -> None:
-        """Hold live state, rows and events against each other; `world.do` has checked the invariants."""
+    def checked(self, told: tuple[str, ...]) -> WorkspaceCore:
+        """Hold live state, rows and events against each other; `world.do` has checked the invariants.
+
+        Returns the core that was loaded for it.
+        """
         world = self.world
         loaded = WorkspaceCore.load(world.store.load_rows(), new_sid=world.new_sid, now_ms=world.now_ms)
         live, later = (image(core.board, durable=True) for core in (world.core, loaded))
@@ -89,6 +91,7 @@ class Orders:
         ended = [kind for kind in told if kind.startswith("task.transfer-") and "attempt" not in kind]
         statuses = [str(row.status) for row in rows]
         assert len(ended) == sum(status in OUTCOMES for status in statuses), (ended, statuses)
+        return loaded
 
     def check_end(self, done: tuple[str, ...], point: Point) -> None:
         """What came first decides the outcome; who accepted has the task."""
