@@ -57,8 +57,8 @@ def _install(home: Path, files: Path) -> None:
         options = ["--no-audit", "--no-fund", "--ignore-scripts", "--cache", str(home.parent / "npm")]
         done = _run(["npm", "ci", *options], fresh, dict(os.environ), INSTALL_TIMEOUT_S)
         assert done.returncode == 0, f"npm ci failed\n{done.stdout}\n{done.stderr}"
-        shutil.rmtree(home, ignore_errors=True)
-        fresh.rename(home)
+        with suppress(OSError):  # another process was first
+            fresh.rename(home)
 
 
 def run_node(modules: Path, daemon: DaemonProcess, *arguments: str, cwd: Path = FILES) -> str:
