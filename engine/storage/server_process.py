@@ -34,6 +34,8 @@ PORT = "5432"
 """Only names the socket file: there is no TCP."""
 
 _SOCKET_PATH_BYTES_MAX = 85
+_SHORTEST = Path(os.sep) / "tmp"
+"""Where a socket goes whose path would be too long anywhere else."""
 _LOG_BYTES_MAX = 16 * 1024 * 1024
 _PR_SET_PDEATHSIG = 1
 _BUILTIN_COLLATION_SINCE = 17
@@ -157,11 +159,14 @@ class StateDirectory:
 
     def _socket_dir(self) -> Path:
         usual = self.path / "run"
-        if not self.inherited and len(os.fsencode(usual)) <= _SOCKET_PATH_BYTES_MAX:
+        if not self.inherited and _holds_a_socket(usual):
             return usual
         run = Path("/run") if self.account else Path(os.environ.get("XDG_RUNTIME_DIR", ""))
-        base = run if run.is_absolute() and os.access(run, os.W_OK) else Path(tempfile.gettempdir())
-        return base / self._short_name()
+        for base in (run, Path(tempfile.gettempdir())):
+            place = base / self._short_name()
+            if place.is_absolute() and os.access(base, os.W_OK) and _holds_a_socket(place):
+                return place
+        return _SHORTEST / self._short_name()
 
     def _short_name(self) -> str:
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
@@ -297,3 +302,8 @@ def _collation(version: str) -> list[str]:
 
 def _one_line(text: str) -> str:
     return " / ".join(line.strip() for line in text.strip().splitlines()[-4:])
+
+
+def _holds_a_socket(directory: Path) -> bool:
+    """Tell whether the path of a socket in there is short enough for the operating system."""
+    return len(os.fsencode(directory)) <= _SOCKET_PATH_BYTES_MAX
