@@ -127,7 +127,10 @@ def redactor(attributes_too: bool) -> Processor:
 def json_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     """Render an event as one JSON object; a structlog processor."""
     first = {name: event.pop(name, None) for name in ("timestamp", "level", "event")}
-    line = {**first, **event}
+    return _as_json({**first, **event})
+
+
+def _as_json(line: dict[str, Any]) -> str:
     try:
         return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # orjson refuses lone surrogates and integers above 64 bits
@@ -147,8 +150,7 @@ class LineSink:
             "level": "info",
             "event": "",
         }
-        lines = [orjson.dumps({**first, **fields, "event": name}) for name, fields in facts]
-        self.msg(b"\n".join(lines).decode())
+        self.msg("\n".join(_as_json({**first, **fields, "event": name}) for name, fields in facts))
 
     def msg(self, line: str) -> None:
         """Write one line, or drop it when the stream does not take it."""

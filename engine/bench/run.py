@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,10 +23,10 @@ from engine.bench.progress import Shown
 from engine.bench.scenario import Phase, Scenario
 from engine.bench.scenario_file import load_scenario, told
 from engine.bench.target import Target, remote
+from engine.quickstart.interrupting import until_signal
 
 FORMAT = 1
 """Of the JSON line; a change of what is there already makes it the next number."""
-INTERRUPTED = 130
 
 
 @dataclass(slots=True, frozen=True)
@@ -60,18 +59,7 @@ def run(options: Options) -> int:
 
     Returns 0 when the audits found nothing wrong, else 1. Raises PointsmanError when it cannot be run.
     """
-    return asyncio.run(_until_signal(options))
-
-
-async def _until_signal(options: Options) -> int:
-    work = asyncio.create_task(_bench(options))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, work.cancel)
-    try:
-        return await work
-    except asyncio.CancelledError:
-        return INTERRUPTED
+    return asyncio.run(until_signal(_bench(options)))
 
 
 async def _bench(options: Options) -> int:

@@ -6,6 +6,7 @@ An event has the names that go with SIDs, and the values of its moment; the enti
 from engine.routing.capacity import in_use
 from engine.routing.effects import Changes, Event
 from engine.routing.entities import Task, TaskStatus, TransferMode, TransferStatus, Worker, WorkerChannel
+from engine.routing.viewing import named_task_view
 from engine.routing.views import TaskView, TransferView, WorkerChannelView, WorkerView
 
 _DEFAULT_TASK_TIMEOUT_S = 86_400
@@ -68,27 +69,11 @@ def task_of(changes: Changes, names: dict[str, str], event: Event) -> TaskView:
 
 
 def _task_of_batch(names: dict[str, str], task: Task) -> TaskView:
-    return TaskView(
-        sid=task.sid,
-        status=task.status,
-        attributes=task.attributes,
-        addons=task.addons,
-        priority=task.priority,
-        reason=task.reason,
-        timeout_s=task.timeout_s,
-        task_channel_sid=task.task_channel_sid,
-        task_channel_unique_name=names.get(task.task_channel_sid, ""),
-        workflow_sid=task.workflow_sid,
-        workflow_friendly_name=names.get(task.workflow_sid or ""),
-        task_queue_sid=task.task_queue_sid,
-        task_queue_friendly_name=names.get(task.task_queue_sid or ""),
-        routing_target=task.routing_target,
-        ignore_capacity=task.ignore_capacity,
-        virtual_start_ms=task.virtual_start_ms,
-        task_queue_entered_ms=task.task_queue_entered_ms,
-        date_created_ms=task.date_created_ms,
-        date_updated_ms=task.date_updated_ms,
-        version=task.version,
+    return named_task_view(
+        task,
+        names.get(task.task_channel_sid, ""),
+        names.get(task.workflow_sid or ""),
+        names.get(task.task_queue_sid or ""),
     )
 
 

@@ -5,7 +5,6 @@ daemon, sets the centre up, sends tasks, accepts and completes them, and ends wi
 """
 
 import asyncio
-import signal
 import time
 from contextlib import suppress
 
@@ -15,13 +14,13 @@ from engine.quickstart.app import App, Assignment
 from engine.quickstart.centre import Centre, Request, requests, set_up
 from engine.quickstart.client import ApiClient
 from engine.quickstart.daemon_process import daemon
+from engine.quickstart.interrupting import until_signal
 from engine.quickstart.show import Show, show_for
 from engine.quickstart.summary import print_how_to_go_on, print_summary
 
 TASKS = 60
 SEND_PAUSE_S = 0.05
 FINISH_TIMEOUT_S = 30
-INTERRUPTED = 130
 
 
 def run(keep: bool) -> int:
@@ -29,18 +28,7 @@ def run(keep: bool) -> int:
 
     Raises PointsmanError when the daemon does not start or refuses a request.
     """
-    return asyncio.run(_until_signal(keep))
-
-
-async def _until_signal(keep: bool) -> int:
-    work = asyncio.create_task(_quickstart(keep))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, work.cancel)
-    try:
-        return await work
-    except asyncio.CancelledError:
-        return INTERRUPTED
+    return asyncio.run(until_signal(_quickstart(keep)))
 
 
 async def _quickstart(keep: bool) -> int:

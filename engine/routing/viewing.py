@@ -142,6 +142,16 @@ def task_view(state: WorkspaceState, task: Task) -> TaskView:
     channel = state.task_channels.get(task.task_channel_sid)
     workflow = state.workflows.get(task.workflow_sid or "")
     queue = state.task_queues.get(task.task_queue_sid or "")
+    return named_task_view(
+        task,
+        channel.unique_name if channel else "",
+        workflow.friendly_name if workflow else None,
+        queue.friendly_name if queue else None,
+    )
+
+
+def named_task_view(task: Task, task_channel: str, workflow: str | None, task_queue: str | None) -> TaskView:
+    """View a task by the names of its channel, workflow and queue."""
     return TaskView(
         sid=task.sid,
         status=task.status,
@@ -151,11 +161,11 @@ def task_view(state: WorkspaceState, task: Task) -> TaskView:
         reason=task.reason,
         timeout_s=task.timeout_s,
         task_channel_sid=task.task_channel_sid,
-        task_channel_unique_name=channel.unique_name if channel else "",
+        task_channel_unique_name=task_channel,
         workflow_sid=task.workflow_sid,
-        workflow_friendly_name=workflow.friendly_name if workflow else None,
+        workflow_friendly_name=workflow,
         task_queue_sid=task.task_queue_sid,
-        task_queue_friendly_name=queue.friendly_name if queue else None,
+        task_queue_friendly_name=task_queue,
         routing_target=task.routing_target,
         ignore_capacity=task.ignore_capacity,
         virtual_start_ms=task.virtual_start_ms,

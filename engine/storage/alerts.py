@@ -1,11 +1,12 @@
 """Alerts: written in batches, read newest first."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from engine.alerts import Alert, AlertLevel
 from engine.sids import is_sid
-from engine.storage.listing import Listing, Walk
-from engine.storage.paging import BadCursor, Key, Order, Page, PageRequest, sid_key
+from engine.storage.listing import Listing
+from engine.storage.paging import Key, Order, Page, PageRequest, sid_key
 from engine.storage.pool import Connection, Database
 from engine.storage.queries import query
 from engine.storage.reader import Reader
@@ -66,16 +67,12 @@ class AlertReads(Reader):
         about = (task_sid, worker_sid, reservation_sid, workflow_sid)
         level_text = None if level is None else level.value
         parameters = (workspace_sid, start_ms, end_ms, code, level_text, *about)
-        token = page.after if page.before is None else page.before
         async with self._database.reading() as connection:
-            cursor = None
-            if token is not None:
-                found = await _find(connection, workspace_sid, token)
-                if found is None:
-                    raise BadCursor("the page token is not one of this list")
-                cursor = [found.date_ms, found.sid]
-            walk = Walk(_ALERTS, parameters, _NEWEST_FIRST, forward=page.before is None)
-            return await walk.page(connection, page, cursor)
+
+            async def place(sid: str) -> list[Any]:
+                return _NEWEST_FIRST.place(await _find(connection, workspace_sid, sid))
+
+            return await _ALERTS.page_by_item(connection, parameters, page, _NEWEST_FIRST, place)
 
 
 async def _find(connection: Connection, workspace_sid: str, sid: str) -> Alert | None:

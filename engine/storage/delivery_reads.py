@@ -1,9 +1,11 @@
 """Reads of the deliveries of events, newest event first."""
 
+from typing import Any
+
 from engine.routing.deliveries import DeliveryStatus, DeliveryView
 from engine.sids import is_sid
-from engine.storage.listing import Listing, Walk
-from engine.storage.paging import BadCursor, Key, Order, Page, PageRequest
+from engine.storage.listing import Listing
+from engine.storage.paging import Key, Order, Page, PageRequest
 from engine.storage.pool import Connection
 from engine.storage.queries import query
 from engine.storage.reader import Reader
@@ -51,18 +53,13 @@ class DeliveryReads(Reader):
         status_text = None if status is None else status.value
         filters = (status_text, event_type, task_sid, worker_sid, resource_sid, event_sid)
         parameters = (workspace_sid, *filters)
-        token = page.after if page.before is None else page.before
+        listing = _DELIVERIES_OF_EVENTS if task_sid or worker_sid or event_sid else _DELIVERIES
         async with self._database.reading() as connection:
-            cursor = None
-            if token is not None:
-                found = await _find(connection, workspace_sid, token)
-                if found is None:
-                    raise BadCursor("the page token is not one of this list")
-                cursor = [found.event_date_ms, found.sequence]
-            few = task_sid or worker_sid or event_sid
-            listing = _DELIVERIES_OF_EVENTS if few else _DELIVERIES
-            walk = Walk(listing, parameters, _NEWEST_FIRST, forward=page.before is None)
-            return await walk.page(connection, page, cursor)
+
+            async def place(sid: str) -> list[Any]:
+                return _NEWEST_FIRST.place(await _find(connection, workspace_sid, sid))
+
+            return await listing.page_by_item(connection, parameters, page, _NEWEST_FIRST, place)
 
 
 async def _find(connection: Connection, workspace_sid: str, sid: str) -> DeliveryView | None:

@@ -1,11 +1,12 @@
 """Reads of the event log, newest first."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from engine.routing.views import EventView
 from engine.sids import is_sid
-from engine.storage.listing import Listing, Walk
+from engine.storage.listing import Listing
 from engine.storage.paging import BadCursor, Key, Order, Page, PageRequest
 from engine.storage.pool import Connection
 from engine.storage.queries import query
@@ -71,11 +72,9 @@ class EventReads(Reader):
             task_channel_sid,
             sid,
         )
-        token = page.after if page.before is None else page.before
         async with self._database.reading() as connection:
-            cursor = None if token is None else await _place(connection, workspace_sid, token)
-            walk = Walk(_EVENTS, parameters, _NEWEST_FIRST, forward=page.before is None)
-            found = await walk.page(connection, page, cursor)
+            place = partial(_place, connection, workspace_sid)
+            found = await _EVENTS.page_by_item(connection, parameters, page, _NEWEST_FIRST, place)
         return Page([self._told(view) for view in found.items], found.next, found.previous)
 
     def _told(self, view: EventView) -> EventView:
@@ -104,7 +103,7 @@ async def _place(connection: Connection, workspace_sid: str, token: str) -> list
     if minted_ms is None:
         raise BadCursor("the page token is not one of this list")
     found = await _find(connection, workspace_sid, token)
-    return [found.event_date_ms, found.sequence] if found else [minted_ms, 0]
+    return _NEWEST_FIRST.place(found) if found else [minted_ms, 0]
 
 
 def _minted_ms(sid: str) -> int | None:

@@ -11,7 +11,7 @@ again, by itself, in its own order. With the rest of the run in which the cursor
 at the most, each of about a page, in one snapshot.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -55,10 +55,25 @@ class Listing(Generic[V]):
         predicate: Callable[[V], bool] | None = None,
     ) -> Page[V]:
         """Return the page; `predicate` decides which rows count. Raises BadCursor."""
-        token = request.after if request.before is None else request.before
-        cursor = None if token is None else decode_cursor(token, order, self.prefix)
+        cursor = None if request.token is None else decode_cursor(request.token, order, self.prefix)
         walk = Walk(self, parameters, order, forward=request.before is None)
         return await walk.page(connection, request, cursor, predicate)
+
+    async def page_by_item(
+        self,
+        connection: Connection,
+        parameters: Sequence[Any],
+        request: PageRequest,
+        order: Order[V],
+        place: Callable[[str], Awaitable[list[Any]]],
+    ) -> Page[V]:
+        """Return the page of a list whose cursors are SIDs, but whose order is another.
+
+        `place` looks up the values of the order's keys by the SID, and raises BadCursor.
+        """
+        cursor = None if request.token is None else await place(request.token)
+        walk = Walk(self, parameters, order, forward=request.before is None)
+        return await walk.page(connection, request, cursor)
 
 
 @dataclass(slots=True, frozen=True)

@@ -35,6 +35,11 @@ class PageRequest:
     before: str | None = None
     order: str | None = None
 
+    @property
+    def token(self) -> str | None:
+        """The cursor, whichever way it leads."""
+        return self.after if self.before is None else self.before
+
 
 @dataclass(slots=True, frozen=True)
 class Page(Generic[V]):
@@ -68,6 +73,12 @@ class Order(Generic[V]):
     keys: tuple[Key[V], ...]
     by_sid: bool = False
     in_runs: bool = False
+
+    def place(self, view: V | None) -> list[Any]:
+        """Return where a view stands: the values of the keys. Raises BadCursor when there is none."""
+        if view is None:
+            raise BadCursor("the page token is not one of this list")
+        return [key.value(view) for key in self.keys]
 
     def arrange(self, views: list[V], *, forward: bool) -> list[V]:
         """Return the views in this order, or in its reverse."""

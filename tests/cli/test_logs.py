@@ -30,9 +30,19 @@ except RuntimeError:
 """
 
 
-def lines_of(settings: str) -> list[str]:
+FACTS = """
+from engine.logs import configure, get_logger, log_facts
+from engine.settings import LoggingSettings
+configure(LoggingSettings({settings}))
+fields = dict(task_sid="WT1", sequence=7, text="\\ud800")
+get_logger().info("task.created", **fields)
+log_facts([("task.created", fields), ("task.updated", fields)])
+"""
+
+
+def lines_of(settings: str, program: str = PROGRAM) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(settings=settings)],
+        [sys.executable, "-c", program.format(settings=settings)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -118,3 +128,23 @@ def test_a_log_that_cannot_be_written_stops_nothing() -> None:
 def test_any_value_can_be_logged(value: object) -> None:
     line = json_line(None, "info", {"event": "x", "value": value})
     assert json.loads(line)["event"] == "x"
+
+
+def test_facts_are_written_as_other_events_are() -> None:
+    one, same, other = (json.loads(line) for line in lines_of("", FACTS))
+    for line in (one, same, other):
+        assert line.pop("timestamp").endswith("Z")
+    assert one == same
+    assert list(one) == list(same)
+    assert other == {**one, "event": "task.updated"}
+
+
+@pytest.mark.parametrize(("settings", "count"), [("level='warning'", 0), ("level='debug'", 3)])
+def test_facts_are_of_level_info(settings: str, count: int) -> None:
+    assert len(lines_of(settings, FACTS)) == count
+
+
+def test_facts_are_readable_on_a_terminal() -> None:
+    one, same, other = lines_of("format='console'", FACTS)
+    assert one.split(maxsplit=2)[2] == same.split(maxsplit=2)[2]
+    assert "task.updated" in other
