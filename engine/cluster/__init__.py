@@ -1,0 +1,1 @@
+"""Several nodes on one database: who owns what, and requests that go to the owner."""
