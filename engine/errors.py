@@ -29,6 +29,10 @@ class Unavailable(PointsmanError):
         self.retry_after_s = retry_after_s
 
 
+class NotServing(Unavailable):
+    """The workspace is not served by this node now; the command was not taken in."""
+
+
 class KeyReused(PointsmanError):
     """The idempotency key was used for another request; nothing was carried out."""
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic import ValidationError as PydanticError
 
+from engine.addresses import parse_address
 from engine.callback_urls import check_callback_url
 from engine.errors import SettingsError
 from engine.settings_sources import (
@@ -70,6 +71,16 @@ def _account_sid(text: str) -> str:
 def _token(text: str) -> str:
     if text and not re.fullmatch(r"[\x21-\x7e]{1,256}", text):
         raise ValueError("1 to 256 visible ASCII characters are needed")
+    return text
+
+
+def _address(text: str) -> str:
+    return str(parse_address(text)) if text else text
+
+
+def _secret(text: str) -> str:
+    if text and not re.fullmatch(r"[\x21-\x7e]{16,256}", text):
+        raise ValueError("16 to 256 visible ASCII characters are needed")
     return text
 
 
@@ -381,6 +392,44 @@ class DeskSettings(_Section):
     """How long a worker stays signed in by a link."""
 
 
+class ClusterSettings(_Section):
+    """Several nodes on one database."""
+
+    listen: Annotated[str, AfterValidator(_address)] = ""
+    """Where requests of other nodes are taken: "host:port" or the path of a unix socket; empty is nowhere."""
+    advertise: Annotated[str, AfterValidator(_address)] = ""
+    """Where other nodes reach that; empty is the address it listens on."""
+    secret: Annotated[str, AfterValidator(_secret), Field(repr=False)] = ""
+    """What nodes know each other by; empty derives it from the key of the credentials."""
+    poll_interval_s: Seconds = 0.5
+    """How often a node looks which nodes there are and what they own."""
+    forward_patience_s: Seconds = 3.0
+    """How long a request waits for its workspace to be served by any node; then it is answered 503."""
+    forward_timeout_s: Seconds = 40.0
+    """How long a forwarded request waits for its answer; more than runtime.request_timeout_s."""
+    forward_connect_timeout_s: Seconds = 1.0
+    """How long connecting to another node may take."""
+    forward_idle_s: Annotated[Seconds, Field(le=300)] = 60.0
+    """How long an idle connection to another node is kept."""
+    connections_per_peer_max: Count = 64
+    """Most requests under way to one node."""
+    forwards_waiting_max: Count = 1_000
+    """Most requests that wait for their turn at one node; beyond it 503."""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.listen and not self.advertise and parse_address(self.listen).everywhere:
+            raise ValueError(
+                f"cluster.listen {self.listen} is every interface: cluster.advertise must name the address "
+                "that other nodes reach this one at"
+            )
+        if self.advertise and not self.listen:
+            raise ValueError("cluster.advertise needs cluster.listen")
+        if self.advertise and parse_address(self.advertise).everywhere:
+            raise ValueError("cluster.advertise must be an address that other nodes reach this one at")
+        return self
+
+
 class RetentionSettings(_Section):
     """How long finished things stay in the database."""
 
@@ -427,9 +476,19 @@ class Settings(_Section):
     bridge: BridgeSettings = Field(default_factory=BridgeSettings)
     stream: StreamSettings = Field(default_factory=StreamSettings)
     desk: DeskSettings = Field(default_factory=DeskSettings)
+    cluster: ClusterSettings = Field(default_factory=ClusterSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     statistics: StatisticsSettings = Field(default_factory=StatisticsSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
+
+    @model_validator(mode="after")
+    def _owners_answer_first(self) -> Self:
+        if self.cluster.forward_timeout_s <= self.runtime.request_timeout_s:
+            raise ValueError(
+                "cluster.forward_timeout_s must be more than runtime.request_timeout_s, so that the owner "
+                "of a workspace answers before another node gives up"
+            )
+        return self
 
     @classmethod
     def load(

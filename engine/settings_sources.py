@@ -43,6 +43,7 @@ SECRETS: frozenset[Key] = frozenset(
         ("credentials", "auth_token"),
         ("credentials", "key"),
         ("voice_gateway", "url"),
+        ("cluster", "secret"),
     }
 )
 

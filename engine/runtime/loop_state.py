@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from engine.errors import PointsmanError, Unavailable, WorkspaceNotFound
+from engine.errors import NotServing, PointsmanError, Unavailable, WorkspaceNotFound
 
 
 class State(Enum):
@@ -23,7 +23,7 @@ def refusal(workspace_sid: str, state: State) -> PointsmanError:
     """Return what a caller is told when a loop in this state cannot take its command."""
     if state is State.DELETED:
         return WorkspaceNotFound(f"workspace {workspace_sid} was not found")
-    return Unavailable(f"workspace {workspace_sid} takes no commands now: {state.value}")
+    return NotServing(f"workspace {workspace_sid} takes no commands now: {state.value}")
 
 
 def unknown_outcome() -> Unavailable:

@@ -214,3 +214,31 @@ def test_every_setting_is_explained_in_the_tree() -> None:
     for section, model in sections().items():
         for name, field in model.model_fields.items():
             assert field.description, f"{section}.{name}"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"CLUSTER_LISTEN": "8081"}, "CLUSTER_LISTEN: bad value '8081': an address such as"),
+        ({"CLUSTER_LISTEN": "node.sock"}, "an address such as"),
+        ({"CLUSTER_LISTEN": "10.0.0.5:70000"}, "an address such as"),
+        ({"CLUSTER_LISTEN": "/" + "x" * 103}, "the path of a unix socket may have 103 bytes"),
+        ({"CLUSTER_LISTEN": "0.0.0.0:8081"}, "cluster.advertise must name the address"),
+        ({"CLUSTER_ADVERTISE": "10.0.0.5:8081"}, "cluster.advertise needs cluster.listen"),
+        ({"CLUSTER_SECRET": "short-secret"}, "CLUSTER_SECRET: bad value (hidden): 16 to 256 visible"),
+        ({"CLUSTER_FORWARD_TIMEOUT_S": "30"}, "must be more than runtime.request_timeout_s"),
+    ],
+)
+def test_a_node_that_others_could_not_reach_is_refused(given: dict[str, str], said: str) -> None:
+    environ = {f"POINTSMAN_{name}": value for name, value in given.items()}
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(environ=environ)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["10.0.0.5:8081", "[fd00::5]:8081", "node-2:0", "/run/pointsman/node.sock"]
+)
+def test_a_node_takes_requests_of_others_at_a_port_or_a_socket(address: str) -> None:
+    settings = Settings.load(environ={"POINTSMAN_CLUSTER_LISTEN": address})
+    assert settings.cluster.listen == address
