@@ -14,6 +14,7 @@ import asyncpg
 
 from engine.clock import wall_clock_ms
 from engine.errors import PointsmanError
+from engine.storage.connecting import connect
 from engine.storage.partitions import ensure_partitions
 from engine.storage.queries import query
 from engine.storage.resources import sql_directory
@@ -76,7 +77,7 @@ async def migrate(
     migrations = read_migrations(directory or sql_directory() / "migrations")
     if not isinstance(target, str):
         return await _migrate_locked(target, migrations, lock_timeout_s)
-    connection = await asyncpg.connect(
+    connection = await connect(
         target, timeout=_CONNECT_TIMEOUT_S, server_settings={"application_name": "pointsman migrate"}
     )
     try:

@@ -14,6 +14,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from engine.errors import StoreUnavailable
+from engine.storage.connecting import connect
 from engine.storage.queries import query, verify
 
 Connection = asyncpg.Connection | PoolConnectionProxy
@@ -84,10 +85,10 @@ class Database:
         """Make both pools; connections are opened when they are first needed.
 
         Args:
-            dsn: where the database is; several hosts and `target_session_attrs` are understood.
+            dsn: where the database is; of several hosts the one that takes writes is used.
             commit_connections: most connections for commits and leases.
             read_connections: most connections for the API's reads and the loader.
-            connect_timeout_s: limit of one attempt to connect.
+            connect_timeout_s: limit of one attempt to connect to one host.
             acquire_timeout_s: how long a call waits for a free connection.
             statement_timeout_s: limit of one statement, kept by the server; ours is a second longer.
 
@@ -146,6 +147,7 @@ async def _open_pool(
 ) -> asyncpg.Pool:
     return await asyncpg.create_pool(
         dsn,
+        connect=connect,
         min_size=0,
         max_size=connections,
         timeout=connect_timeout_s,
