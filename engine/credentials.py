@@ -89,6 +89,11 @@ def cipher_of(settings: Settings) -> Fernet:
         raise SettingsError(f"{where}: is not a key: URL-safe base64 of 32 bytes is needed") from None
 
 
+def key_of(settings: Settings) -> bytes:
+    """Return the key of `cipher_of`, from which other secrets may be derived. Raises SettingsError."""
+    return _key(settings)[0].strip().encode()
+
+
 def _only(known: Mapping[str, bytes]) -> str:
     return next(iter(known)) if len(known) == 1 else ""
 

@@ -24,6 +24,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from engine import __version__
+from engine.addresses import Address, parse_address
 from engine.alert_writer import AlertWriter
 from engine.api.app import API, build_app
 from engine.api.limits import ApiLimits
@@ -40,7 +41,10 @@ from engine.callbacks.event_callbacks import EventCallbacks
 from engine.callbacks.limits import CallbackLimits, VoiceGatewayLimits
 from engine.callbacks.voice_gateway import VoiceGateway
 from engine.clock import wall_clock_ms
-from engine.credentials import CREDENTIALS_FILE, Credentials, cipher_of, ensure_credentials
+from engine.cluster.limits import ClusterLimits
+from engine.cluster.ports import Directory
+from engine.cluster_start import Cluster, build_cluster
+from engine.credentials import CREDENTIALS_FILE, Credentials, cipher_of, ensure_credentials, key_of
 from engine.database_start import embedded, migrate_patiently, open_pools
 from engine.desk.app import add_desk
 from engine.desk.sign_in import DeskLimits, SignIn
@@ -103,6 +107,8 @@ class Daemon:
         self.credentials: Credentials | None = None
         self.port = 0
         """The port it listens on; known once started."""
+        self.internal_address = ""
+        """Where other nodes reach it; known once started, empty when they do not."""
         self._mint = time_ordered_sids()
         self._stack = AsyncExitStack()
 
@@ -132,12 +138,13 @@ class Daemon:
         keyring = await self._start_keyring(database, accounts)
         voice = await self._start_voice_gateway(keyring)
         node = self._stack.enter_context(NodeName(settings.database.data_dir))
+        cluster = self._make_cluster(database, node.name)
         hub = Hub(_picked(BridgeLimits, settings.bridge), keyring, wall_clock_ms)
         alerts = AlertWriter(Alerts(database), self._mint, wall_clock_ms)
         self._stack.push_async_callback(alerts.stop)
         events = await self._start_event_callbacks(database, keyring, alerts)
         streams = self._start_streams(database)
-        publishers = (alerts, events, hub, streams)
+        publishers = (alerts, events, hub, streams, *((cluster.forwarder,) if cluster else ()))
         service = await self._start_routing(database, keyring, voice, publishers, node.name)
         self._start_housekeeping(database)
         reads = Reads(
@@ -152,9 +159,14 @@ class Daemon:
             voice=voice,
             redelivery=Redelivery(database, events.wake),
             streams=streams,
+            cluster=cluster,
         )
         await self._start_bridge(app, hub, database, node.name)
         self._add_desk(app, keyring, database)
+        if cluster is not None:
+            cluster.forwarder.serves = service.serves
+            cluster.forwarder.start()
+            self._stack.push_async_callback(cluster.forwarder.stop)
         await self._listen(app)
         log.info(
             "server.listening",
@@ -172,6 +184,23 @@ class Daemon:
         server = embedded(self.settings)
         self._stack.push_async_callback(server.stop)
         return await server.start()
+
+    def _directory(self, _database: Database, _node: str) -> Directory | None:
+        """What knows the other nodes."""
+        return None
+
+    def _make_cluster(self, database: Database, node: str) -> Cluster | None:
+        settings = self.settings.cluster
+        directory = self._directory(database, node) if settings.listen else None
+        if directory is None:
+            return None
+        return build_cluster(
+            directory,
+            node,
+            _picked(ClusterLimits, settings),
+            secret=settings.secret,
+            credentials_key=key_of(self.settings),
+        )
 
     async def _start_keyring(self, database: Database, accounts: Accounts) -> Keyring:
         settings = self.settings.credentials
@@ -267,6 +296,7 @@ class Daemon:
         voice: VoiceGateway | None,
         redelivery: Redelivery,
         streams: StreamHub,
+        cluster: Cluster | None,
     ) -> web.Application:
         server = self.settings.server
         return build_app(
@@ -280,6 +310,8 @@ class Daemon:
             trust_forwarded=server.trust_forwarded,
             voice=voice,
             streams=streams,
+            forwarder=cluster.forwarder if cluster else None,
+            proofs=cluster.proofs if cluster else None,
             mint=self._mint,
             clock=wall_clock_ms,
         )
@@ -304,21 +336,30 @@ class Daemon:
         )
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
+        common: dict[str, Any] = {
+            "backlog": LISTEN_BACKLOG,
+            "access_log": None,
+            "max_line_size": server.header_bytes_max,
+            "max_field_size": server.header_bytes_max,
+            # A compressed body is refused by the API; left to aiohttp, garbage would reset the connection.
+            "auto_decompress": False,
+        }
+        if self.settings.cluster.listen:
+            # Other nodes close what they do not need before this node does.
+            kept_s = 2 * self.settings.cluster.forward_idle_s
+            listen = parse_address(self.settings.cluster.listen)
+            inner = Site(runner, listen, internal=True, keepalive_timeout=kept_s, **common)
+            await inner.start()
+            self.internal_address = self.settings.cluster.advertise or str(inner.address)
         site = Site(
             runner,
-            server.host,
-            server.port,
-            backlog=LISTEN_BACKLOG,
-            access_log=None,
+            Address(server.host, server.port),
             keepalive_timeout=server.keepalive_timeout_s,
-            max_line_size=server.header_bytes_max,
-            max_field_size=server.header_bytes_max,
-            # A compressed body is refused by the API; left to aiohttp, garbage would reset the connection.
-            auto_decompress=False,
+            **common,
         )
         await site.start()
         self._stack.callback(app[GATE].close)
-        self.port = runner.addresses[0][1]
+        self.port = site.address.port
 
 
 def run(settings: Settings) -> None:

@@ -87,6 +87,21 @@ STREAM_READERS_REFUSED = Counter(
 )
 STREAM_EVENTS = Counter("pointsman_stream_events", "Events sent over streams", registry=REGISTRY)
 
+FORWARDED = Counter(
+    "pointsman_forwarded_requests", "Requests sent on to other nodes", ["peer", "outcome"], registry=REGISTRY
+)
+"""outcome: answered, refused (it was not the owner), unsent, lost (unknown whether carried out). A peer that
+was not asked for a while is left out."""
+FORWARD_SECONDS = Histogram(
+    "pointsman_forward_seconds",
+    "Time from sending a request on to its answer",
+    buckets=_FAST_S,
+    registry=REGISTRY,
+)
+RELAYED_SOCKETS = Gauge(
+    "pointsman_relayed_sockets", "Websockets of clients relayed to other nodes", registry=REGISTRY
+)
+
 REQUEST_SECONDS = Histogram(
     "pointsman_request_seconds",
     "Time from request to answer",

@@ -10,9 +10,12 @@ from engine.api.docs import DOCUMENTATION, Documentation
 from engine.api.health import SERVICE
 from engine.api.limits import ApiLimits
 from engine.api.middleware import GATE, Gate, edge
+from engine.api.peers import PROOFS
 from engine.api.rate_limit import RateLimiter, RateLimits
 from engine.api.routes import ACCOUNT_ROUTES, OPEN_ROUTES, ROUTES, add_routes
 from engine.clock import Clock, wall_clock_ms
+from engine.cluster.forwarder import Forwarder
+from engine.cluster.proof import Proofs
 from engine.keyring import Keyring
 from engine.runtime.ports import VoiceGateway
 from engine.runtime.service import RoutingService
@@ -36,6 +39,8 @@ def build_app(
     trust_forwarded: bool = False,
     voice: VoiceGateway | None = None,
     streams: StreamHub | None = None,
+    forwarder: Forwarder | None = None,
+    proofs: Proofs | None = None,
     mint: SidFactory | None = None,
     clock: Clock = wall_clock_ms,
 ) -> web.Application:
@@ -52,6 +57,8 @@ def build_app(
         trust_forwarded: whether X-Forwarded-Proto and X-Forwarded-Host say what those are.
         voice: carries out voice instructions; None refuses them.
         streams: the event streams, which end when the application shuts down; None refuses them.
+        forwarder: reaches the nodes that own other workspaces; None when there are no other nodes.
+        proofs: knows requests of other nodes; without it none is.
         mint: makes the SIDs of what clients create.
         clock: milliseconds since the epoch.
     """
@@ -70,10 +77,13 @@ def build_app(
         redelivery=redelivery,
         voice=voice,
         streams=streams,
+        forwarder=forwarder,
     )
     app = web.Application(middlewares=[edge], client_max_size=given.request_bytes_max)
     app[GATE], app[API], app[SERVICE] = Gate(), api, service
     app[DOCUMENTATION] = Documentation((*ROUTES, *ACCOUNT_ROUTES), OPEN_ROUTES, api)
+    if proofs is not None:
+        app[PROOFS] = proofs
     add_routes(app, api)
     if streams is not None:
         app.on_shutdown.append(_ending(streams))

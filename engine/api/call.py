@@ -10,16 +10,25 @@ from aiohttp import web
 
 from engine.api.access import Asked, Principal
 from engine.api.auth import Authenticator
-from engine.api.forms import Form, parse_urlencoded, read_form, read_tolerant_form
+from engine.api.forms import (
+    Form,
+    parse_urlencoded,
+    read_body,
+    read_form,
+    read_large_body,
+    read_tolerant_form,
+)
 from engine.api.idempotency import fingerprint, key_of, pack, unpack
 from engine.api.limits import ApiLimits
-from engine.api.operations import NOTHING, Operation
+from engine.api.operations import NOTHING, Operation, Route
+from engine.api.peers import at_owner, from_peer
 from engine.api.problems import ApiError, access_denied, not_found, precondition_failed
 from engine.api.rate_limit import Headers, RateLimiter
 from engine.api.representations import Place
 from engine.api.roots import root_of
 from engine.api.turns import Turns
 from engine.clock import Clock
+from engine.cluster.forwarder import Forwarder
 from engine.keyring import Keyring
 from engine.routing.commands import Command
 from engine.runtime.once import Once, Outcome
@@ -45,8 +54,9 @@ class Api:
 
     `public_url` is the base of the URLs in answers; empty takes scheme and host of each request, from the
     X-Forwarded headers when `trust_forwarded`. `redelivery` has events delivered again. `voice`
-    carries out voice instructions. `streams` are the open event streams. `explaining` and `counting` are
-    the turns of explanations and of present figures, by workspace.
+    carries out voice instructions. `streams` are the open event streams. `forwarder` reaches the owners of
+    workspaces that are not served here; without one there are no other nodes. `explaining` and `counting`
+    are the turns of explanations and of present figures, by workspace.
     """
 
     service: RoutingService
@@ -62,6 +72,7 @@ class Api:
     redelivery: Redelivery
     voice: VoiceGateway | None = None
     streams: StreamHub | None = None
+    forwarder: Forwarder | None = None
     explaining: Turns = field(default_factory=lambda: Turns(EXPLANATIONS_WAITING_MAX))
     counting: Turns = field(default_factory=lambda: Turns(COUNTS_WAITING_MAX))
 
@@ -115,6 +126,12 @@ class Call:
         """Return the fields of the body. Raises 400 when it is malformed, 413 when it is too large."""
         limits = self.api.limits
         return await read_form(self.request, limits.request_bytes_max, limits.request_fields_max)
+
+    async def body(self) -> bytes:
+        """Return the whole body. Raises 413 when it is too large, 400 when it is compressed."""
+        if self.operation.bodies is not None:
+            return await read_large_body(self.request, self.api.limits.bulk_bytes_max)
+        return await read_body(self.request, self.api.limits.request_bytes_max)
 
     async def tolerant_form(self) -> Form:
         """Return the fields of a body that may be JSON or a form, whatever its content type says."""
@@ -226,19 +243,23 @@ RATE_LIMIT_HEADERS = "rate_limit_headers"
 """Where a request keeps the headers that tell of the rate limits it was counted by."""
 
 
-def guarded(api: Api, template: str, operation: Operation) -> Handler:
+def guarded(api: Api, route: Route) -> Handler:
     """Make a handler that lets only the account itself, or whom it lets, at its workspaces.
+
+    What the owner of the workspace has to carry out goes to it.
 
     Raises (when handling): 401 or 403 without the right credentials, 429 over a rate limit, 403 when a token
     does not cover the call, 404 for another account's workspace.
     """
     authenticator, limiter = api.authenticator, api.rate_limiter
+    template, operation = route.path, route.operation
+    forwarder = api.forwarder if route.for_owner else None
 
     async def handle(request: web.Request) -> web.StreamResponse:
         authorization = request.headers.get("Authorization")
         principal = authenticator.recall(authorization) or await authenticator.identify(authorization)
         call = Call(request, api, principal, operation)
-        if limiter.enabled:
+        if limiter.enabled and not from_peer(request):
             headers: Headers = {}
             request[RATE_LIMIT_HEADERS] = headers
             limiter.admit(principal, _asked(call, template), headers)
@@ -248,7 +269,11 @@ def guarded(api: Api, template: str, operation: Operation) -> Handler:
             await _admit_token(call, template)
         named = {_LOGGED[name]: sid for name, sid in request.match_info.items() if name in _LOGGED}
         structlog.contextvars.bind_contextvars(account_sid=principal.account_sid, **named)
-        return await operation.endpoint(call)
+        if forwarder is None:
+            return await operation.endpoint(call)
+        return await at_owner(
+            request, forwarder, call.workspace_sid, lambda: operation.endpoint(call), call.body
+        )
 
     return handle
 

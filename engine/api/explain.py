@@ -33,7 +33,7 @@ from engine.routing.explain_views import (
 from engine.storage.reads import Page
 
 
-@operation("ExplainTask", answers=WorkerReason, lists="workers", envelope=Explanation)
+@operation("ExplainTask", answers=WorkerReason, lists="workers", envelope=Explanation, live=True)
 async def explain_task(call: Call) -> web.Response:
     """Explain a task as of now, with one page of workers; a finished one tells its status and reason."""
     paging = Paging.read(call.query())

@@ -21,6 +21,7 @@ D = TypeVar("D")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _FORM_TYPES = {"", "application/x-www-form-urlencoded"}
 _JSON_TYPE = "application/json"
+_LARGE_BODY = "large_body"
 
 
 class Form:
@@ -80,7 +81,7 @@ async def read_form(request: web.Request, bytes_max: int, fields_max: int) -> Fo
     Raises:
         ApiError: 413 over the limit, 400 for another content type, compression or malformed content.
     """
-    raw = await _body(request, bytes_max)
+    raw = await read_body(request, bytes_max)
     if not raw:
         return EMPTY
     content_type = content_type_of(request)
@@ -96,7 +97,7 @@ async def read_tolerant_form(request: web.Request, bytes_max: int, fields_max: i
 
     One official client sends a form under the content type of JSON (clients §1.8).
     """
-    raw = await _body(request, bytes_max)
+    raw = await read_body(request, bytes_max)
     content_type = content_type_of(request)
     if content_type not in {*_FORM_TYPES, _JSON_TYPE}:
         raise bad_request(f"Content-Type {content_type} is not supported; send {_JSON_TYPE}")
@@ -106,11 +107,14 @@ async def read_tolerant_form(request: web.Request, bytes_max: int, fields_max: i
 
 
 async def read_large_body(request: web.Request, bytes_max: int) -> bytes:
-    """Read a body that may be longer than those of other requests.
+    """Read a body that may be longer than those of other requests; it may be read again.
 
     Raises:
         ApiError: 413 over the limit, 400 for compression.
     """
+    known: bytes | None = request.get(_LARGE_BODY)
+    if known is not None:
+        return known
     _check_head(request, bytes_max)
     raw = bytearray()
     with _to_its_end():
@@ -118,10 +122,12 @@ async def read_large_body(request: web.Request, bytes_max: int) -> bytes:
             raw += chunk
             if len(raw) > bytes_max:
                 raise too_large(bytes_max)
-    return bytes(raw)
+    request[_LARGE_BODY] = body = bytes(raw)
+    return body
 
 
-async def _body(request: web.Request, bytes_max: int) -> bytes:
+async def read_body(request: web.Request, bytes_max: int) -> bytes:
+    """Read a body; it may be read again. Raises as `read_large_body`."""
     _check_head(request, bytes_max)
     with _to_its_end():
         return await request.read()

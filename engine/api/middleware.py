@@ -11,12 +11,12 @@ from prometheus_client import Histogram
 
 from engine import metrics
 from engine.api.call import RATE_LIMIT_HEADERS
+from engine.api.peers import REQUEST_ID, check_peer, from_peer, not_serving, request_id_of
 from engine.api.problems import INTERNAL, ApiError, respond, translate, unavailable
 from engine.logs import get_logger
 
 log = get_logger()
 
-REQUEST_ID = "X-Request-Id"
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 EVERY_ANSWER = {
@@ -60,14 +60,18 @@ GATE = web.AppKey("gate", Gate)
 async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer a request, whatever happens to it, and account for it."""
     started_s = time.perf_counter()
-    request_id = f"RQ{secrets.token_hex(16)}"
     structlog.contextvars.clear_contextvars()
+    internal = getattr(request.protocol, "internal", False)
+    if internal and (refusal := check_peer(request)) is not None:
+        return refusal
+    request_id = (internal and request_id_of(request)) or f"RQ{secrets.token_hex(16)}"
     structlog.contextvars.bind_contextvars(request_id=request_id)
     request[REQUEST_ID] = request_id
     response = await _answer(request, handler)
     if response.prepared:
         return response  # a websocket or a stream: it is over, and its time is that of its client
-    dress(request, response)
+    if not internal:  # the node that the client speaks to dresses what it is given
+        dress(request, response)
     _account(request, response.status, time.perf_counter() - started_s)
     return response
 
@@ -96,7 +100,7 @@ def _seconds(method: str, route: str, status: int) -> Histogram:
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.app[GATE].closed and request.path not in PROBES:
-        return _turned_away()
+        return respond(not_serving()) if from_peer(request) else _turned_away()
     if request.method == "OPTIONS" and isinstance(
         request.match_info.http_exception, web.HTTPMethodNotAllowed
     ):

@@ -127,7 +127,8 @@ class Operation:
     list, next to its `meta` where there is one. `body` is None when no body is read; `bodies` describes one
     that is no form, by content type. `tagged` answers have an ETag, `conditional` ones compare If-Match,
     `once` ones honour Idempotency-Key, `resumed` ones Last-Event-ID, `warned` ones may carry the linter's
-    warnings. `refusals` are the statuses that others do not have.
+    warnings. `live` ones read from the workspace itself, not only from rows. `refusals` are the statuses that
+    others do not have.
     """
 
     id: str
@@ -143,6 +144,7 @@ class Operation:
     once: bool = False
     resumed: bool = False
     warned: bool = False
+    live: bool = False
     refusals: tuple[int, ...] = ()
     envelope: Any = None
     meta: bool = True
@@ -168,3 +170,8 @@ class Route:
     method: str
     path: str
     operation: Operation
+
+    @property
+    def for_owner(self) -> bool:
+        """Whether the node that owns the workspace has to carry it out; any node answers the others."""
+        return "{WS}" in self.path and (self.method != "GET" or self.operation.live)

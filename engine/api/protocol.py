@@ -6,12 +6,16 @@ included.
 
 import asyncio
 import secrets
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
-from engine.api.middleware import EVERY_ANSWER, REQUEST_ID
+from engine.addresses import Address
+from engine.api.middleware import EVERY_ANSWER
+from engine.api.peers import REQUEST_ID
 from engine.api.problems import INTERNAL, ApiError, bad_request, respond
 from engine.logs import get_logger
 
@@ -22,6 +26,9 @@ class Connection(web.RequestHandler):
     """One connection of a client."""
 
     __slots__ = ()
+
+    internal = False
+    """Whether it came over the internal listener."""
 
     def handle_error(
         self,
@@ -46,6 +53,18 @@ class Connection(web.RequestHandler):
         return response
 
 
+def _keep_private(path: str) -> None:
+    Path(path).chmod(0o600)
+
+
+class PeerConnection(Connection):
+    """One connection of another node."""
+
+    __slots__ = ()
+
+    internal = True
+
+
 def _failure(request: web.BaseRequest, status: int, exc: BaseException | None) -> ApiError:
     if status >= 500:
         log.error("request.failed", method=request.method, path=request.path, exc_info=exc)
@@ -57,26 +76,42 @@ def _failure(request: web.BaseRequest, status: int, exc: BaseException | None) -
 
 
 class Site(web.BaseSite):
-    """Listens, and makes a Connection of each connection.
+    """Listens, and makes a connection of each one that is accepted.
 
     Args:
         runner: runs the application; it must be set up.
-        host: address to listen on.
-        port: port to listen on; 0 takes a free one.
+        address: where to listen; port 0 takes a free one, a unix socket's file is made anew.
         backlog: how many connections may wait to be accepted.
+        internal: whether other nodes come here, and nobody else.
         options: what aiohttp's RequestHandler takes.
     """
 
-    def __init__(self, runner: web.AppRunner, host: str, port: int, *, backlog: int, **options: Any) -> None:
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        address: Address,
+        *,
+        backlog: int,
+        internal: bool = False,
+        **options: Any,
+    ) -> None:
         super().__init__(runner, backlog=backlog)
-        self._host = host
-        self._port = port
+        self._address = address
+        self._kind = PeerConnection if internal else Connection
         self._options = options
 
     @property
     def name(self) -> str:
         """Where it was asked to listen."""
-        return f"http://{self._host}:{self._port}"
+        return f"http://{self._address}"
+
+    @property
+    def address(self) -> Address:
+        """Where it listens, with the port that was taken."""
+        if self._address.path:
+            return self._address
+        server = cast("asyncio.Server", self._server)
+        return replace(self._address, port=server.sockets[0].getsockname()[1])
 
     async def start(self) -> None:
         """Begin to listen."""
@@ -86,6 +121,11 @@ class Site(web.BaseSite):
         assert server is not None, "the runner is set up"
 
         def accept() -> Connection:
-            return Connection(server, loop=loop, **self._options)
+            return self._kind(server, loop=loop, **self._options)
 
-        self._server = await loop.create_server(accept, self._host, self._port, backlog=self._backlog)
+        address = self._address
+        if address.path:
+            self._server = await loop.create_unix_server(accept, address.path, backlog=self._backlog)
+            _keep_private(address.path)
+        else:
+            self._server = await loop.create_server(accept, address.host, address.port, backlog=self._backlog)

@@ -150,7 +150,7 @@ def add_routes(app: web.Application, api: Api) -> None:
         app.router.add_get(route.path, route.operation.endpoint, allow_head=route.path in PROBES)
     for route in (*ROUTES, *ACCOUNT_ROUTES):
         pattern = _PLACEHOLDER.sub(_patterned, route.path)
-        app.router.add_route(route.method, pattern, guarded(api, route.path, route.operation))
+        app.router.add_route(route.method, pattern, guarded(api, route))
 
 
 def _patterned(placeholder: re.Match[str]) -> str:

@@ -35,13 +35,18 @@ class _Asked:
     thresholds: Sequence[int]
 
 
-@operation("FetchWorkspaceStatistics", answers=documents.WorkspaceStatistics, query=SPLIT_PAST)
+@operation("FetchWorkspaceStatistics", answers=documents.WorkspaceStatistics, query=SPLIT_PAST, live=True)
 async def workspace_statistics(call: Call) -> web.Response:
     """Answer both kinds of figures of the workspace."""
     return await _combined(call, Scope.WORKSPACE, call.workspace_sid)
 
 
-@operation("FetchWorkspaceRealTimeStatistics", answers=documents.WorkspaceRealTimeStatistics, query=CHANNEL)
+@operation(
+    "FetchWorkspaceRealTimeStatistics",
+    answers=documents.WorkspaceRealTimeStatistics,
+    query=CHANNEL,
+    live=True,
+)
 async def workspace_real_time(call: Call) -> web.Response:
     """Answer the workspace's present figures."""
     return await _real_time(call, Scope.WORKSPACE, call.workspace_sid)
@@ -55,13 +60,18 @@ async def workspace_cumulative(call: Call) -> web.Response:
     return await _cumulative(call, Scope.WORKSPACE, call.workspace_sid)
 
 
-@operation("FetchTaskQueueStatistics", answers=documents.TaskQueueStatistics, query=SPLIT_PAST)
+@operation("FetchTaskQueueStatistics", answers=documents.TaskQueueStatistics, query=SPLIT_PAST, live=True)
 async def task_queue_statistics(call: Call) -> web.Response:
     """Answer both kinds of figures of a queue."""
     return await _combined(call, Scope.QUEUE, call.path("WQ"))
 
 
-@operation("FetchTaskQueueRealTimeStatistics", answers=documents.TaskQueueRealTimeStatistics, query=CHANNEL)
+@operation(
+    "FetchTaskQueueRealTimeStatistics",
+    answers=documents.TaskQueueRealTimeStatistics,
+    query=CHANNEL,
+    live=True,
+)
 async def task_queue_real_time(call: Call) -> web.Response:
     """Answer a queue's present figures."""
     return await _real_time(call, Scope.QUEUE, call.path("WQ"))
@@ -76,13 +86,15 @@ async def task_queue_cumulative(call: Call) -> web.Response:
     return await _cumulative(call, Scope.QUEUE, call.path("WQ"))
 
 
-@operation("FetchWorkflowStatistics", answers=documents.WorkflowStatistics, query=SPLIT_PAST)
+@operation("FetchWorkflowStatistics", answers=documents.WorkflowStatistics, query=SPLIT_PAST, live=True)
 async def workflow_statistics(call: Call) -> web.Response:
     """Answer both kinds of figures of a workflow."""
     return await _combined(call, Scope.WORKFLOW, call.path("WW"))
 
 
-@operation("FetchWorkflowRealTimeStatistics", answers=documents.WorkflowRealTimeStatistics, query=CHANNEL)
+@operation(
+    "FetchWorkflowRealTimeStatistics", answers=documents.WorkflowRealTimeStatistics, query=CHANNEL, live=True
+)
 async def workflow_real_time(call: Call) -> web.Response:
     """Answer a workflow's present figures."""
     return await _real_time(call, Scope.WORKFLOW, call.path("WW"))
@@ -102,6 +114,7 @@ async def workflow_cumulative(call: Call) -> web.Response:
     answers=documents.TaskQueuesStatistics,
     lists="task_queues_statistics",
     query=SPLIT_PAST | NAME,
+    live=True,
 )
 async def list_task_queues_statistics(call: Call) -> web.Response:
     """List both kinds of figures of the queues, optionally of the one with a name."""
@@ -148,7 +161,9 @@ async def bulk_task_queue_real_time(call: Call) -> web.Response:
     )
 
 
-@operation("FetchWorkerStatistics", answers=documents.WorkersStatistics, query=PAST | WHICH_WORKERS)
+@operation(
+    "FetchWorkerStatistics", answers=documents.WorkersStatistics, query=PAST | WHICH_WORKERS, live=True
+)
 async def workers_statistics(call: Call) -> web.Response:
     """Answer both kinds of figures of the workers, optionally of those of a queue or with a name."""
     values = call.filters(call.query())
@@ -168,7 +183,9 @@ async def workers_statistics(call: Call) -> web.Response:
     return _answer(call, Scope.WORKSPACE, call.workspace_sid, body)
 
 
-@operation("FetchWorkersRealTimeStatistics", answers=documents.WorkersRealTimeStatistics, query=CHANNEL)
+@operation(
+    "FetchWorkersRealTimeStatistics", answers=documents.WorkersRealTimeStatistics, query=CHANNEL, live=True
+)
 async def workers_real_time(call: Call) -> web.Response:
     """Answer the workers' present figures; a task channel makes no difference, every worker has each."""
     await _channel_sid(call, call.filters(call.query()))

@@ -118,6 +118,11 @@ class RoutingService:
         loop = self._workspaces.find(workspace_sid)
         return None if loop is None else loop.account_sid
 
+    def serves(self, workspace_sid: str) -> bool:
+        """Tell whether this node takes commands for a workspace now."""
+        loop = self._workspaces.find(workspace_sid)
+        return loop is not None and loop.state is State.SERVING
+
     async def create_workspace(
         self,
         account_sid: str,

@@ -1,0 +1,176 @@
+"""Finds the owner of a workspace and has it carry out a request, for as long as that is known to be safe.
+
+| what happened | what is done |
+|---|---|
+| the node cannot be connected to, or says that it is not the owner | again: nothing was carried out |
+| the connection was lost after the request was sent | again if it is repeatable, else 503 that says so |
+| nobody owns the workspace just now | waited for |
+
+All of that together takes no longer than the patience of the request. A request that came from another node
+is never sent on: whoever does not serve its workspace says so.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from engine.cluster.connection import Connection
+from engine.cluster.messages import REFUSED, Answer, Message, NoAnswer, NotSent, Refusal
+from engine.cluster.peers import Peers
+from engine.cluster.ports import Directory, Peer
+from engine.errors import StoreUnavailable, Unavailable
+from engine.logs import get_logger
+from engine.routing.effects import AssignmentCallback, Changes
+from engine.routing.entities import Workspace
+
+log = get_logger()
+
+MISDIRECTED = 421
+PAUSE_FIRST_S = 0.02
+PAUSE_MAX_S = 0.25
+
+T = TypeVar("T")
+Attempt = Callable[[Peer, Message, float], Awaitable[T | None]]
+"""Sends a message to a node, until a deadline; None when the node did not take it in."""
+
+
+class Forwarder:
+    """Has requests carried out by the nodes that own their workspaces.
+
+    It is told, as a publisher, when a workspace is served here: whoever waits for it is served here too.
+
+    Args:
+        directory: who owns what.
+        peers: the connections to the other nodes.
+        patience_s: how long a request may wait for an owner.
+    """
+
+    def __init__(self, directory: Directory, peers: Peers, patience_s: float) -> None:
+        self.directory = directory
+        self.serves: Callable[[str], bool] = lambda _: False
+        """Tells whether a workspace is served by this node."""
+        self._peers = peers
+        self._patience_s = patience_s
+        self._news = asyncio.Event()
+        self._follower: asyncio.Task[None] | None = None
+        peers.moved = self._has_moved
+
+    def start(self) -> None:
+        """Begin to follow the directory."""
+        self._peers.start()
+        self._follower = asyncio.create_task(self._follow(), name="cluster-forwarder")
+
+    async def stop(self) -> None:
+        """Stop; requests under way are given up."""
+        if self._follower is not None:
+            self._follower.cancel()
+            await asyncio.gather(self._follower, return_exceptions=True)
+        await self._peers.stop()
+
+    def deadline_s(self) -> float:
+        """Return until when a request that comes now may wait, by the monotonic clock."""
+        return time.monotonic() + self._patience_s
+
+    def too_late(self, deadline_s: float) -> bool:
+        """Tell whether such a deadline is over."""
+        return time.monotonic() >= deadline_s
+
+    async def carry_out(self, message: Message, deadline_s: float) -> Answer | None:
+        """Have the owner of the message's workspace carry it out.
+
+        Returns its answer, or None when the workspace is served here by now.
+
+        Raises Unavailable when nobody could carry it out in time, or nobody knows whether it was.
+        """
+        return await self._with_owner(message, deadline_s, self._ask)
+
+    async def open(self, message: Message, deadline_s: float) -> tuple[Answer, Connection] | None:
+        """Have the owner upgrade a connection; its answer, and the connection if that is 101.
+
+        Returns None when the workspace is served here by now. Raises Unavailable.
+        """
+        return await self._with_owner(message, deadline_s, self._open)
+
+    async def _with_owner(self, message: Message, deadline_s: float, attempt: Attempt[T]) -> T | None:
+        """Try until an owner has answered or the workspace is served here; the pauses grow."""
+        reason, pause_s = "no node serves it", PAUSE_FIRST_S
+        while not self.serves(message.subject):
+            peer = self.directory.owner_of(message.subject)
+            if peer is None:
+                await self._look_again(deadline_s - time.monotonic())
+            else:
+                try:
+                    found = await attempt(peer, message, deadline_s)
+                except NotSent as error:
+                    reason = f"its node does not take requests: {error}"
+                except NoAnswer as error:
+                    reason = f"it is unknown whether its node carried out the request: {error}"
+                    if not message.repeatable:
+                        log.warning("cluster.unanswered", workspace_sid=message.subject, peer=peer.name)
+                        raise Unavailable(reason) from None
+                else:
+                    if found is not None:
+                        return found
+                    reason = "the node that owned it does not serve it any more"
+                await self._look_again(min(pause_s, deadline_s - time.monotonic()))
+                pause_s = min(2 * pause_s, PAUSE_MAX_S)
+            if time.monotonic() >= deadline_s:
+                log.warning("cluster.not_forwarded", workspace_sid=message.subject, reason=reason)
+                raise Unavailable(f"workspace {message.subject} takes no commands now: {reason}")
+        return None
+
+    async def _ask(self, peer: Peer, message: Message, deadline_s: float) -> Answer | None:
+        answer = await self._peers.ask(peer, message, deadline_s)
+        return None if _refused(answer) else answer
+
+    async def _open(
+        self, peer: Peer, message: Message, _deadline_s: float
+    ) -> tuple[Answer, Connection] | None:
+        answer, connection = await self._peers.open(peer, message)
+        return None if _refused(answer) else (answer, connection)
+
+    # News
+
+    def committed(self, workspace: Workspace, changes: Changes, /) -> None:
+        """Batches are no news here."""
+
+    def recovered(self, _workspace: Workspace, _callbacks: list[AssignmentCallback], /) -> None:
+        """A workspace is served here: let those who wait for it in."""
+        self._tell()
+
+    def released(self, _workspace_sid: str, /) -> None:
+        """Whoever waits goes on to wait for its next owner."""
+
+    def _tell(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def _look_again(self, seconds: float) -> None:
+        """Look at the rows now; return when they say something else, or when the time is over."""
+        news = self._news
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, seconds)):
+                with contextlib.suppress(StoreUnavailable):
+                    await self.directory.refresh()
+                await news.wait()
+
+    async def _follow(self) -> None:
+        while True:
+            await self.directory.changed()
+            self._tell()
+
+    def _has_moved(self, workspace_sid: str, name: str) -> bool:
+        if self.serves(workspace_sid):
+            return True
+        peer = self.directory.owner_of(workspace_sid)
+        return peer is not None and peer.name != name
+
+
+def _refused(answer: Answer) -> bool:
+    """Tell whether a node has not taken the request in."""
+    refusal = answer.header(REFUSED) if answer.status == MISDIRECTED else ""
+    if refusal == Refusal.FALSE_PROOF:
+        raise NotSent("it does not know this node: cluster.secret must be the same")
+    return bool(refusal)

@@ -1,0 +1,70 @@
+"""How nodes know each other: what a node sends to another carries a proof that it has the shared secret.
+
+A proof names its sender and the moment it was made, and is good for one method and target, for a short time
+by the clock of who checks it. Clocks may differ: whoever refuses a true proof for its age tells the time, so
+that the sender can date the next one by it.
+"""
+
+import hashlib
+import hmac
+import re
+from enum import StrEnum
+
+from engine.clock import Clock
+
+AGE_MS_MAX = 30_000
+"""How much older or younger than the clock of who checks it a proof may be."""
+
+_PROOF = re.compile(r"1 ([\x21-\x7e]{1,300}) ([0-9]{1,15}) ([0-9a-f]{64})")
+_PURPOSE = b"requests between the nodes of a pointsman cluster"
+
+
+class Verdict(StrEnum):
+    """What became of a proof."""
+
+    TRUE = "true"
+    OLD = "old"
+    FALSE = "false"
+
+
+def shared_secret(configured: str, credentials_key: bytes) -> bytes:
+    """Return what proofs are made with: of the setting, else of the key that all nodes have anyway."""
+    return hmac.digest(configured.encode() or credentials_key, _PURPOSE, hashlib.sha256)
+
+
+class Proofs:
+    """Makes and checks proofs.
+
+    Args:
+        secret: of `shared_secret`.
+        node: the name of this node.
+        clock: milliseconds since the epoch.
+    """
+
+    def __init__(self, secret: bytes, node: str, clock: Clock) -> None:
+        self._secret = secret
+        self._node = node
+        self._clock = clock
+
+    def now_ms(self) -> int:
+        """Return the time that proofs are judged by here."""
+        return self._clock()
+
+    def make(self, method: str, target: str, ahead_ms: int = 0) -> str:
+        """Return a proof for a node whose clock is so far ahead of this one's."""
+        stamp = self._clock() + ahead_ms
+        return f"1 {self._node} {stamp} {self._mac(self._node, stamp, method, target)}"
+
+    def check(self, text: str, method: str, target: str) -> Verdict:
+        """Judge a proof that came with a request."""
+        match = _PROOF.fullmatch(text)
+        if match is None:
+            return Verdict.FALSE
+        sender, stamp, mac = match[1], int(match[2]), match[3]
+        if not hmac.compare_digest(mac, self._mac(sender, stamp, method, target)):
+            return Verdict.FALSE
+        return Verdict.TRUE if abs(self._clock() - stamp) <= AGE_MS_MAX else Verdict.OLD
+
+    def _mac(self, sender: str, stamp: int, method: str, target: str) -> str:
+        text = f"{sender} {stamp} {method} {target}"
+        return hmac.digest(self._secret, text.encode("utf-8", "surrogateescape"), "sha256").hex()
