@@ -3,15 +3,32 @@
 asyncpg asks such hosts one after the other within one limit of time: a member that is cut off and says
 nothing would keep us from the one that leads for as long as it stands before it. Here all are asked at once,
 each with the whole time, and the first that will do is taken.
+
+A host that is lost without a word leaves connections on which nothing is ever answered. The kernel is told to
+give such a connection up within seconds, whether something was sent on it or it is idle.
 """
 
 import asyncio
+import socket
+from operator import attrgetter
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import asyncpg
 
 _WRITABLE = "read-write"
+
+_GIVE_UP = (
+    # (option, value); an operating system that has one not does without it
+    ("TCP_KEEPIDLE", 5),
+    ("TCP_KEEPINTVL", 2),
+    ("TCP_KEEPCNT", 3),
+    ("TCP_USER_TIMEOUT", 5_000),
+)
+"""When the other side acknowledges nothing: seconds, seconds, probes, milliseconds."""
+
+_transport_of = attrgetter("_transport")
+"""asyncpg has no other way to its socket."""
 
 _Attempt = asyncio.Future[asyncpg.Connection]
 
@@ -58,12 +75,23 @@ async def connect(dsn: str | None = None, **options: Any) -> asyncpg.Connection:
             for attempt in done:
                 if attempt.exception() is None:
                     attempts.remove(attempt)
-                    return attempt.result()
+                    return _watched(attempt.result())
     finally:
         for attempt in attempts:
             attempt.cancel()
             attempt.add_done_callback(_end)
     raise _most_telling([error for attempt in attempts if (error := attempt.exception())])
+
+
+def _watched(connection: asyncpg.Connection) -> asyncpg.Connection:
+    """Let the kernel notice when the host is gone; a Unix socket needs no watching."""
+    used = _transport_of(connection).get_extra_info("socket")
+    if used is not None and used.family != socket.AF_UNIX:
+        used.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _GIVE_UP:
+            if (option := getattr(socket, name, None)) is not None:
+                used.setsockopt(socket.IPPROTO_TCP, option, value)
+    return connection
 
 
 def _most_telling(errors: list[BaseException]) -> BaseException:

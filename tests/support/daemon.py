@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,6 +33,8 @@ class DaemonProcess:
         data_dir: data directory; None takes `directory/data`. It survives restarts.
         settings: further environment variables, such as POINTSMAN_RUNTIME_INBOX_COMMANDS_MAX.
         config: a TOML file given by --config.
+        host: the address it listens on.
+        prefix: what the command is run by, such as a program that enters a network namespace.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class DaemonProcess:
         data_dir: Path | None = None,
         settings: Mapping[str, str] | None = None,
         config: Path | None = None,
+        host: str = "127.0.0.1",
+        prefix: Sequence[str] = (),
     ) -> None:
         self.directory = directory
         self.data_dir = data_dir or directory / "data"
@@ -53,6 +57,8 @@ class DaemonProcess:
         self.database_url = database_url
         self._settings = dict(settings or {})
         self._config = config
+        self._host = host
+        self._prefix = prefix
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
 
@@ -60,7 +66,7 @@ class DaemonProcess:
     def url(self) -> str:
         """Base URL; known once the daemon listens, and the same after a restart."""
         assert self.port, "the daemon was not started"
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self._host}:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -181,7 +187,8 @@ class DaemonProcess:
         return self.port
 
     def _command(self) -> list[str]:
-        command = [sys.executable, "-m", "engine", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [*self._prefix, sys.executable, "-m", "engine", "serve"]
+        command += ["--host", self._host, "--port", str(self.port)]
         command += ["--data-dir", str(self.data_dir)]
         if self.database_url is not None:
             command += ["--database-url", self.database_url]
