@@ -1,9 +1,10 @@
 """The composition root: builds the parts in order, runs them until a signal, stops them in reverse.
 
-Start: the embedded PostgreSQL (without a DSN), migrations, credentials, connections, callbacks, the workspace
-loops, and the HTTP listener last, so that a request finds everything behind it. Stop: the listener closes and
-open requests are answered, callbacks under way are finished and their outcomes committed, then the loops
-finish what waits and give up their leases, then the connections close, and the database stops last.
+Start: the embedded PostgreSQL (without a DSN), migrations, credentials, connections, callbacks, the place
+among the nodes, the workspace loops, and the HTTP listener last, so that a request finds everything behind
+it. Stop: other nodes are given the workspaces while requests are still answered, the listener closes and open
+requests are answered, callbacks under way are finished and their outcomes committed, then the loops finish
+what waits and give up their leases, then the connections close, and the database stops last.
 
 The first SIGTERM or SIGINT begins the stop, which ends with exit code 0; a second one ends the process at
 once with 128 plus its number. Everything acknowledged is durable at any moment, so neither loses anything.
@@ -28,7 +29,7 @@ from engine.addresses import Address, parse_address
 from engine.alert_writer import AlertWriter
 from engine.api.app import API, build_app
 from engine.api.limits import ApiLimits
-from engine.api.middleware import GATE
+from engine.api.middleware import GATE, Gate
 from engine.api.protocol import Site
 from engine.api.rate_limit import RateLimits
 from engine.api.stream import render
@@ -42,7 +43,7 @@ from engine.callbacks.limits import CallbackLimits, VoiceGatewayLimits
 from engine.callbacks.voice_gateway import VoiceGateway
 from engine.clock import wall_clock_ms
 from engine.cluster.limits import ClusterLimits
-from engine.cluster.ports import Directory
+from engine.cluster.node import ClusterNode
 from engine.cluster_start import Cluster, build_cluster
 from engine.credentials import CREDENTIALS_FILE, Credentials, cipher_of, ensure_credentials, key_of
 from engine.database_start import embedded, migrate_patiently, open_pools
@@ -64,6 +65,7 @@ from engine.sids import time_ordered_sids
 from engine.storage.accounts import Accounts
 from engine.storage.alerts import Alerts
 from engine.storage.bridge_reads import BridgeReads
+from engine.storage.cluster import ClusterRows
 from engine.storage.deliveries import DeliveryOutbox
 from engine.storage.desk import DeskRows
 from engine.storage.event_log import EventLog
@@ -138,14 +140,15 @@ class Daemon:
         keyring = await self._start_keyring(database, accounts)
         voice = await self._start_voice_gateway(keyring)
         node = self._stack.enter_context(NodeName(settings.database.data_dir))
-        cluster = self._make_cluster(database, node.name)
+        member = self._make_member(database, node.name)
+        cluster = self._make_cluster(member)
         hub = Hub(_picked(BridgeLimits, settings.bridge), keyring, wall_clock_ms)
         alerts = AlertWriter(Alerts(database), self._mint, wall_clock_ms)
         self._stack.push_async_callback(alerts.stop)
         events = await self._start_event_callbacks(database, keyring, alerts)
         streams = self._start_streams(database)
         publishers = (alerts, events, hub, streams, *((cluster.forwarder,) if cluster else ()))
-        service = await self._start_routing(database, keyring, voice, publishers, node.name)
+        service = await self._start_routing(database, keyring, voice, publishers, member)
         self._start_housekeeping(database)
         reads = Reads(
             database,
@@ -168,6 +171,8 @@ class Daemon:
             cluster.forwarder.start()
             self._stack.push_async_callback(cluster.forwarder.stop)
         await self._listen(app)
+        await member.serve(self.internal_address)
+        self._stack.push_async_callback(self._drain, app[GATE], member)
         log.info(
             "server.listening",
             host=settings.server.host,
@@ -185,18 +190,24 @@ class Daemon:
         self._stack.push_async_callback(server.stop)
         return await server.start()
 
-    def _directory(self, _database: Database, _node: str) -> Directory | None:
-        """What knows the other nodes."""
-        return None
-
-    def _make_cluster(self, database: Database, node: str) -> Cluster | None:
+    def _make_member(self, database: Database, name: str) -> ClusterNode:
         settings = self.settings.cluster
-        directory = self._directory(database, node) if settings.listen else None
-        if directory is None:
+        address = settings.advertise or settings.listen
+        return ClusterNode(
+            ClusterRows(database),
+            name=name,
+            address="" if address.endswith(":0") else address,
+            clustered=bool(settings.listen),
+            interval_s=settings.poll_interval_s,
+        )
+
+    def _make_cluster(self, member: ClusterNode) -> Cluster | None:
+        settings = self.settings.cluster
+        if not settings.listen:
             return None
         return build_cluster(
-            directory,
-            node,
+            member.view,
+            member.name,
             _picked(ClusterLimits, settings),
             secret=settings.secret,
             credentials_key=key_of(self.settings),
@@ -251,7 +262,7 @@ class Daemon:
         keyring: Keyring,
         voice: VoiceGateway | None,
         publishers: tuple[AlertWriter, *tuple[Publisher, ...]],
-        node: str,
+        member: ClusterNode,
     ) -> RoutingService:
         settings = self.settings
         store = PostgresStore(database)
@@ -266,12 +277,15 @@ class Daemon:
             store,
             store,
             Publishers(dispatcher, *publishers),
-            owner=node,
+            owner=member.name,
             limits=_picked(RuntimeLimits, settings.runtime, settings.routing, settings.server),
             routing_limits=_picked(RoutingLimits, settings.routing),
             new_sid=self._mint,
             clock=wall_clock_ms,
+            claims=member.view,
         )
+        self._stack.push_async_callback(member.leave)
+        await member.join(service)
         self._stack.push_async_callback(service.stop)
         await dispatcher.start()
         self._stack.push_async_callback(dispatcher.stop, settings.server.shutdown_drain_s)
@@ -360,6 +374,11 @@ class Daemon:
         await site.start()
         self._stack.callback(app[GATE].close)
         self.port = site.address.port
+
+    async def _drain(self, gate: Gate, member: ClusterNode) -> None:
+        """Let other nodes have the workspaces while requests are still answered here."""
+        gate.drain()
+        await member.drain()
 
 
 def run(settings: Settings) -> None:

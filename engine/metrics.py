@@ -48,6 +48,15 @@ COMMIT_FAILURES = Counter(
 """reason: unavailable, fenced, error."""
 
 WORKSPACES = Gauge("pointsman_workspaces", "Workspaces owned by this daemon", registry=REGISTRY)
+WORKSPACES_HANDED_OVER = Counter(
+    "pointsman_workspaces_handed_over", "Workspaces given to another node", registry=REGISTRY
+)
+WORKSPACES_TAKEN_OVER = Counter(
+    "pointsman_workspaces_taken_over",
+    "Workspaces got from a node that was gone",
+    registry=REGISTRY,
+)
+NODES = Gauge("pointsman_nodes", "Living nodes as this one sees them, itself included", registry=REGISTRY)
 LEASES_LOST = Counter("pointsman_leases_lost", "Workspaces whose lease was lost", registry=REGISTRY)
 TASKS = Gauge("pointsman_tasks", "Open tasks by state", ["state"], registry=REGISTRY)
 RESERVATIONS = Counter("pointsman_reservations", "Reservations by outcome", ["outcome"], registry=REGISTRY)

@@ -22,7 +22,7 @@ async def healthz(_: web.Request) -> web.Response:
 @operation("FetchReadiness", answers=Health, refusals=(503,))
 async def readyz(request: web.Request) -> web.Response:
     """Tell whether requests are served: 503 while the daemon starts, drains or has no database."""
-    if request.app[GATE].closed:
+    if request.app[GATE].draining:
         return _status(503, "draining")
     return _status(200, "ready") if await request.app[SERVICE].ready() else _status(503, "not ready")
 

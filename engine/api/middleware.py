@@ -36,21 +36,27 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Gate:
-    """Open while the daemon takes requests; closed during the drain, when only probes are answered."""
+    """Open while the daemon takes requests; at the end of the drain closed, when only probes are answered."""
 
-    __slots__ = ("_closed",)
+    __slots__ = ("_closed", "draining")
 
     def __init__(self) -> None:
         self._closed = False
+        self.draining = False
+        """Whether clients had better go elsewhere."""
 
     @property
     def closed(self) -> bool:
         """Whether requests are turned away."""
         return self._closed
 
+    def drain(self) -> None:
+        """Tell the probe of readiness that no more requests should come; those that do are answered."""
+        self.draining = True
+
     def close(self) -> None:
         """Answer every further request 503 and let connections go."""
-        self._closed = True
+        self._closed = self.draining = True
 
 
 GATE = web.AppKey("gate", Gate)

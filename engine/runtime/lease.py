@@ -23,6 +23,9 @@ log = get_logger()
 
 Wake = Callable[[], None]
 
+HEIR_TTL_S = 5.0
+"""How long an heir has to take a lease that was given to it, before others may."""
+
 
 @dataclass(slots=True)
 class _Held:
@@ -71,13 +74,17 @@ class LeaseKeeper:
         """Return the monotonic clock; take it before a request whose lease goes to `adopt`."""
         return self._monotonic()
 
-    async def acquire(self, workspace_sid: str, wake: Wake) -> Lease | None:
+    async def acquire(self, workspace_sid: str, wake: Wake, gone: Lease | None = None) -> Lease | None:
         """Take the workspace's lease; None when another owner holds it.
 
-        `wake` is called after every renewal and when the lease is lost. Raises StoreUnavailable.
+        `wake` is called after every renewal and when the lease is lost. `gone` is taken although it has not
+        expired, unless it is not the latest any more. Raises StoreUnavailable.
         """
-        asked_s = self._monotonic()
-        lease = await self._store.acquire(workspace_sid, self.owner, self._limits.lease_ttl_s)
+        asked_s, ttl_s = self._monotonic(), self._limits.lease_ttl_s
+        if gone is None:
+            lease = await self._store.acquire(workspace_sid, self.owner, ttl_s)
+        else:
+            lease = await self._store.transfer_lease(gone, self.owner, ttl_s)
         if lease is not None:
             self.adopt(lease, asked_s, wake)
         return lease
@@ -96,6 +103,12 @@ class LeaseKeeper:
     def forget(self, workspace_sid: str) -> None:
         """Stop renewing this lease without giving it up."""
         self._held.pop(workspace_sid, None)
+
+    async def give(self, lease: Lease, heir: str) -> Lease | None:
+        """Make another node the owner; None when the lease was lost before. Raises StoreUnavailable."""
+        self.forget(lease.workspace_sid)
+        ttl_s = min(HEIR_TTL_S, self._limits.lease_ttl_s)
+        return await within(self._limits.commit_timeout_s, self._store.transfer_lease(lease, heir, ttl_s))
 
     async def release(self, lease: Lease) -> None:
         """Give the lease up, so that another owner need not wait for its end. Best effort."""

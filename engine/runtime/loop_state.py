@@ -11,6 +11,7 @@ class State(Enum):
     OPENING = "it is being loaded"
     HELD_ELSEWHERE = "another node owns it"
     SERVING = "it is served here"
+    HANDING_OVER = "another node is about to own it"
     STOPPING = "this node is shutting down"
     DELETED = "it was deleted"
 

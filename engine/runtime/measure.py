@@ -38,6 +38,11 @@ class LoopMeasure:
         self._counted = True
         self._count_again_s = 0.0
 
+    @property
+    def open_tasks(self) -> int:
+        """How many open tasks there were at the last count."""
+        return sum(self._tasks.values())
+
     def opened(self, core: WorkspaceCore) -> None:
         """The loop has a core now."""
         if not self._serving:

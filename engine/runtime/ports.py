@@ -1,6 +1,7 @@
 """What the runtime needs of the outside world, as Protocols: storage and callbacks implement them."""
 
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from engine.ownership import Lease
@@ -55,6 +56,35 @@ class LeaseStore(Protocol):
 
     async def release(self, lease: Lease) -> None:
         """Give a lease up, if it is still ours."""
+
+    async def transfer_lease(self, seen: Lease, owner: str, ttl_s: float) -> Lease | None:
+        """Make `owner` the owner, under a new epoch, if the lease is still what was seen; None when not."""
+
+
+@dataclass(slots=True, frozen=True)
+class Claim:
+    """A lease that is worth asking for: `owner` had it before, if another node did.
+
+    `gone` is the lease of an owner that is known to be gone, to be taken although it has not expired; None
+    when the lease is free or ours.
+    """
+
+    owner: str = ""
+    gone: Lease | None = None
+
+
+class Claims(Protocol):
+    """What is known of the leases and of the other nodes, so that no loop asks in vain."""
+
+    def claim(self, workspace_sid: str) -> Claim | None:
+        """Tell whether this node should ask for a workspace's lease now; None is to wait until it is told
+        that something has changed."""
+
+    def learn(self, lease: Lease) -> None:
+        """Take in that another node was made the owner."""
+
+    def owner_lives(self, workspace_sid: str) -> bool:
+        """Tell whether another node that takes forwarded requests owns the workspace and is alive."""
 
 
 class Publisher(Protocol):

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from engine import metrics
 from engine.clock import Clock, wall_clock_ms
 from engine.errors import KeyReused, KeyTaken, StoreUnavailable, Unavailable, WorkspaceNotFound
+from engine.ownership import Lease
 from engine.routing.commands import (
     AdoptFinishedTask,
     Command,
@@ -28,7 +29,7 @@ from engine.runtime.loader import Loader
 from engine.runtime.loop_state import State
 from engine.runtime.once import KEPT_MS, Attempts, Once, Outcome
 from engine.runtime.patience import within
-from engine.runtime.ports import LeaseStore, Publisher, Store
+from engine.runtime.ports import Claims, LeaseStore, Publisher, Store
 from engine.runtime.routing_log import log_committed
 from engine.runtime.workspace_loop import WorkspaceLoop
 from engine.runtime.workspaces import Workspaces
@@ -49,6 +50,8 @@ class RoutingService:
         new_sid: mints SIDs.
         clock: milliseconds since the epoch.
         monotonic: seconds of a clock that never steps back; the leases are judged by it.
+        claims: what is known of the other nodes. Who gives it calls `remember`, `compare` and `reconsider`;
+            without it, the service looks by itself.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class RoutingService:
         new_sid: SidFactory | None = None,
         clock: Clock = wall_clock_ms,
         monotonic: Callable[[], float] = time.monotonic,
+        claims: Claims | None = None,
     ) -> None:
         self._store = store
         self._publisher = publisher
@@ -73,7 +77,10 @@ class RoutingService:
         self._loader = Loader(
             store, self._new_sid, clock, routing_limits or RoutingLimits(), self._limits.load_concurrency_max
         )
-        self._workspaces = Workspaces(store, self._loader, self._leases, publisher, self._limits)
+        self._claims = claims
+        self._workspaces = Workspaces(
+            store, self._loader, self._leases, publisher, self._limits, claims=claims
+        )
         self._attempts = Attempts()
         self._started = False
 
@@ -94,12 +101,12 @@ class RoutingService:
         await self._leases.stop()
 
     async def ready(self) -> bool:
-        """Tell whether the database answers and every workspace is served here.
+        """Tell whether the database answers and every workspace is served, here or by a node that lives and
+        takes forwarded requests.
 
         One that a fault of ours keeps from being served does not take the whole node out.
         """
-        waiting = (loop.state is not State.SERVING and not loop.broken for loop in self._workspaces)
-        if not self._started or any(waiting):
+        if not self._started or not all(self._is_cared_for(loop) for loop in self._workspaces):
             return False
         try:
             await within(self._limits.commit_timeout_s, self._store.ping())
@@ -108,6 +115,43 @@ class RoutingService:
             return False
         metrics.DATABASE_UP.set(1)
         return True
+
+    def _is_cared_for(self, loop: WorkspaceLoop) -> bool:
+        if loop.state is State.SERVING or loop.broken:
+            return True
+        return self._claims is not None and self._claims.owner_lives(loop.workspace_sid)
+
+    async def hand_over(self, workspace_sid: str, heir: str) -> Lease | None:
+        """Make another node the owner of a workspace; returns its lease, None when that was not possible."""
+        loop = self._workspaces.find(workspace_sid)
+        return None if loop is None else await loop.hand_over(heir)
+
+    def open_tasks(self, workspace_sid: str) -> int:
+        """Return how many open tasks a workspace served here has, roughly."""
+        loop = self._workspaces.find(workspace_sid)
+        return 0 if loop is None else loop.open_tasks
+
+    def served(self) -> list[tuple[str, int]]:
+        """Return the workspaces served here, each with how many commands it has handled so far."""
+        return [
+            (loop.workspace_sid, loop.commands) for loop in self._workspaces if loop.state is State.SERVING
+        ]
+
+    def remember(self) -> None:
+        """Take in that the workspaces are about to be listed."""
+        self._workspaces.remember()
+
+    def compare(self, workspace_sids: Collection[str]) -> None:
+        """Take in which workspaces there are, as listed since `remember`."""
+        if self._started:
+            self._workspaces.compare(workspace_sids)
+
+    def reconsider(self, workspace_sids: Iterable[str]) -> None:
+        """Take in that these workspaces may be had."""
+        for workspace_sid in workspace_sids:
+            loop = self._workspaces.find(workspace_sid)
+            if loop is not None:
+                loop.reconsider()
 
     def loops(self) -> Iterable[WorkspaceLoop]:
         """Return the loops of all known workspaces, for metrics."""

@@ -26,6 +26,10 @@ caught up, whichever process or node that was. The order of the log is the order
 Order inside a batch: due deadlines come before commands, since they were due before the commands were taken
 in; while more deadlines are due than one batch may fire, no command is taken.
 
+When its workspace is to move to another node, the loop refuses what comes, finishes what waits, gives the
+lease to that node and is one that waits for the lease again. A loop that waits asks for the lease
+when the claims tell that it is to be had.
+
 The loop ends when its workspace was deleted, when its rows are gone, or when it is stopped; then it gives the
 lease up and refuses what is left.
 """
@@ -34,6 +38,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from contextvars import Context
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -54,7 +59,7 @@ from engine.runtime.loader import Loader
 from engine.runtime.loop_state import LeaseExpired, State, refusal, unknown_outcome
 from engine.runtime.measure import LoopMeasure
 from engine.runtime.once import Once
-from engine.runtime.ports import Publisher, Store
+from engine.runtime.ports import Claim, Claims, Publisher, Store
 from engine.runtime.routing_log import log_committed
 from engine.runtime.workspace_clock import WorkspaceClock
 
@@ -62,6 +67,14 @@ log = get_logger()
 
 CLOCK_BEHIND_MS = 1_000
 """How far the clock may be behind the log of a workspace before the operator is told."""
+
+
+@dataclass(slots=True, frozen=True)
+class _Moving:
+    """A workspace on its way to another node, and the heir's lease once it has been given."""
+
+    heir: str
+    given: "asyncio.Future[Lease | None]"
 
 
 class WorkspaceLoop:
@@ -75,6 +88,7 @@ class WorkspaceLoop:
         publisher: is told of every committed batch.
         clock: milliseconds since the epoch.
         limits: sizes and times.
+        claims: tells when the lease is worth asking for.
     """
 
     def __init__(
@@ -87,6 +101,7 @@ class WorkspaceLoop:
         publisher: Publisher,
         clock: Clock,
         limits: RuntimeLimits,
+        claims: Claims,
     ) -> None:
         self.workspace_sid = workspace_sid
         self.account_sid: str | None = None
@@ -95,6 +110,8 @@ class WorkspaceLoop:
         """Set once the first attempt to open has come to a result, good or bad."""
         self.broken = False
         """Whether a fault of ours, not the outside, keeps it from being served."""
+        self.commands = 0
+        """How many commands it has handled."""
         self._store = store
         self._loader = loader
         self._leases = leases
@@ -103,7 +120,10 @@ class WorkspaceLoop:
         self._clock = WorkspaceClock(clock, leases.now_s)
         self._limits = limits
         self._inbox = Inbox(limits.inbox_commands_max)
+        self._claims = claims
         self._stopping = asyncio.Event()
+        self._reconsider = asyncio.Event()
+        self._moving: _Moving | None = None
         self._core: WorkspaceCore | None = None
         self._lease: Lease | None = None
         self._batch = Batch()
@@ -137,6 +157,7 @@ class WorkspaceLoop:
         if self.state is not State.DELETED:
             self.state = State.STOPPING
         self._stopping.set()
+        self.reconsider()
         self.wake()
         if self._task is not None:
             await asyncio.wait([self._task])
@@ -146,6 +167,28 @@ class WorkspaceLoop:
         if self._core is None:
             self.state = State.DELETED
             self._stopping.set()
+            self.reconsider()
+
+    def reconsider(self) -> None:
+        """Have a loop that waits for its lease look at its claim again."""
+        self._reconsider.set()
+
+    async def hand_over(self, heir: str) -> Lease | None:
+        """Finish what waits and make another node the owner of the workspace.
+
+        Returns that node's lease; None when the workspace was not served here, or may be so again.
+        """
+        if self.state is not State.SERVING:
+            return None
+        self.state = State.HANDING_OVER
+        self._moving = _Moving(heir, asyncio.get_running_loop().create_future())
+        self.wake()
+        return await asyncio.shield(self._moving.given)
+
+    @property
+    def open_tasks(self) -> int:
+        """How many open tasks there were when they were last counted."""
+        return self._measure.open_tasks
 
     def wake(self) -> None:
         """Make the loop look at its inbox, its deadlines and its lease."""
@@ -190,9 +233,8 @@ class WorkspaceLoop:
     def _close(self) -> None:
         if self.state is not State.DELETED:
             self.state = State.STOPPING
-        self._core = None
-        self._measure.closed()
-        self._publisher.released(self.workspace_sid)
+        self._let_go()
+        self._moved(None)
         self.attempted.set()
         self._batch.refuse(unknown_outcome())
         self._inbox.refuse_all(self._refusal())
@@ -206,9 +248,10 @@ class WorkspaceLoop:
         """Take the lease and load, as often as it takes; False when stopped or the rows are gone."""
         while self._core is None and self.state is not State.DELETED:
             await self._pause()
-            if self._stopping.is_set():
+            claim = await self._claim()
+            if claim is None:
                 break
-            await self._try_to_open()
+            await self._try_to_open(claim)
             self.attempted.set()
         return self._core is not None
 
@@ -218,11 +261,24 @@ class WorkspaceLoop:
             async with asyncio.timeout(pause_s):
                 await self._stopping.wait()
 
-    async def _try_to_open(self) -> None:
+    async def _claim(self) -> Claim | None:
+        """Wait until the lease is worth asking for; None when stopped."""
+        while not self._stopping.is_set():
+            self._reconsider.clear()
+            claim = self._claims.claim(self.workspace_sid)
+            if claim is not None:
+                return claim
+            self._failures = 0
+            self._change_state(State.HELD_ELSEWHERE)
+            self.attempted.set()
+            await self._reconsider.wait()
+        return None
+
+    async def _try_to_open(self, claim: Claim) -> None:
         try:
-            lease = await self._leases.acquire(self.workspace_sid, self.wake)
+            lease = await self._leases.acquire(self.workspace_sid, self.wake, claim.gone)
             if lease is not None:
-                await self._load(lease)
+                await self._load(lease, claim)
                 return
             self._failures += 1
             self._change_state(State.HELD_ELSEWHERE)
@@ -233,7 +289,7 @@ class WorkspaceLoop:
             log.exception("workspace.broken", workspace_sid=self.workspace_sid)
             self._note_failure("workspace.open_failed", error)
 
-    async def _load(self, lease: Lease) -> None:
+    async def _load(self, lease: Lease, claim: Claim) -> None:
         loaded = await self._loader.load(self.workspace_sid)
         if loaded is None:
             self.state = State.DELETED
@@ -250,6 +306,15 @@ class WorkspaceLoop:
             epoch=lease.epoch,
             callbacks=len(loaded.callbacks),
         )
+        if claim.owner:
+            metrics.WORKSPACES_TAKEN_OVER.inc()
+            log.info(
+                "workspace.taken_over",
+                workspace_sid=self.workspace_sid,
+                epoch=lease.epoch,
+                owner=claim.owner,
+                gone=claim.gone is not None,
+            )
 
     def _change_state(self, state: State) -> None:
         if not self._stopping.is_set():
@@ -274,7 +339,7 @@ class WorkspaceLoop:
             log.exception("workspace.broken", **{**context, "workspace_sid": self.workspace_sid})
             self._drop("workspace.dropped", error)
         else:
-            return True
+            return self._moving is None or not await self._give(self._lease, self._moving)
         return False
 
     async def _serve_core(self, core: WorkspaceCore, lease: Lease) -> None:
@@ -292,7 +357,8 @@ class WorkspaceLoop:
             self._lease = None
 
     def _finished(self, core: WorkspaceCore) -> bool:
-        return core.deleted or (self._stopping.is_set() and not len(self._inbox))
+        ending = self._moving is not None or self._stopping.is_set()
+        return core.deleted or (ending and not len(self._inbox))
 
     def _has_work(self, core: WorkspaceCore) -> bool:
         if self._batch.more or len(self._inbox):
@@ -318,6 +384,7 @@ class WorkspaceLoop:
             await asyncio.sleep(0)
         self._failures, self.broken = 0, False
         envelopes = batch.envelopes
+        self.commands += len(envelopes)
         batch.settle()
         log_committed(core.workspace, batch.changes, envelopes)
         if batch.changes or batch.changes.warnings:
@@ -327,13 +394,50 @@ class WorkspaceLoop:
         """Give up the core: what waits is refused, and only the rows can say what was done."""
         self._measure.failed(error)
         self._note_failure(event, error, refused=len(self._batch.envelopes) + len(self._inbox))
-        self._core = self._lease = None
-        self._measure.closed()
+        self._lease = None
         self._leases.forget(self.workspace_sid)
-        self._publisher.released(self.workspace_sid)
+        self._let_go()
         self._change_state(State.OPENING)
+        self._moved(None)
         self._batch.refuse(unknown_outcome())
         self._inbox.refuse_all(self._refusal())
+
+    def _let_go(self) -> None:
+        self._core = None
+        self._measure.closed()
+        self._publisher.released(self.workspace_sid)
+
+    # Moving
+
+    async def _give(self, lease: Lease | None, moving: "_Moving") -> bool:
+        """Give the lease to the heir; False when there is none to give, because the workspace was deleted."""
+        if lease is None:
+            return False
+        self._lease = None
+        self._let_go()
+        given: Lease | None = None
+        try:
+            given = await self._leases.give(lease, moving.heir)
+        except StoreUnavailable as error:
+            self._note_failure("workspace.hand_over_failed", error)
+        self._change_state(State.OPENING if given is None else State.HELD_ELSEWHERE)
+        if given is not None:
+            self._claims.learn(given)
+            metrics.WORKSPACES_HANDED_OVER.inc()
+            log.info(
+                "workspace.handed_over",
+                workspace_sid=self.workspace_sid,
+                epoch=given.epoch,
+                owner=given.owner,
+            )
+        self._moved(given)
+        return True
+
+    def _moved(self, given: Lease | None) -> None:
+        """Tell who asked for the move what became of it."""
+        moving, self._moving = self._moving, None
+        if moving is not None and not moving.given.done():
+            moving.given.set_result(given)
 
     def _note_failure(self, event: str, error: Exception, **fields: int) -> None:
         self._failures += 1

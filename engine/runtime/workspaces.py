@@ -1,19 +1,35 @@
 """All workspaces of this process: which loop serves which workspace."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from engine.errors import StoreUnavailable
 from engine.logs import get_logger
+from engine.ownership import Lease
 from engine.runtime.lease import LeaseKeeper
 from engine.runtime.limits import RuntimeLimits
 from engine.runtime.loader import Loader
 from engine.runtime.loop_state import State
-from engine.runtime.ports import Publisher, Store
+from engine.runtime.ports import Claim, Claims, Publisher, Store
 from engine.runtime.workspace_loop import WorkspaceLoop
 
 log = get_logger()
+
+
+class Patience:
+    """The claims of a node that knows nothing of others: it asks, and asks again after a pause."""
+
+    def claim(self, _workspace_sid: str, /) -> Claim | None:
+        """Tell that it is worth asking."""
+        return Claim()
+
+    def learn(self, lease: Lease, /) -> None:
+        """Nothing to take in: the next attempt shows it."""
+
+    def owner_lives(self, _workspace_sid: str, /) -> bool:
+        """Tell that nobody else is known."""
+        return False
 
 
 class Workspaces:
@@ -25,16 +41,27 @@ class Workspaces:
         leases: holds the leases of all loops.
         publisher: is told of every committed batch.
         limits: sizes and times.
+        claims: tells when a lease is worth asking for; None asks with growing pauses.
     """
 
     def __init__(
-        self, store: Store, loader: Loader, leases: LeaseKeeper, publisher: Publisher, limits: RuntimeLimits
+        self,
+        store: Store,
+        loader: Loader,
+        leases: LeaseKeeper,
+        publisher: Publisher,
+        limits: RuntimeLimits,
+        *,
+        claims: Claims | None = None,
     ) -> None:
         self._store = store
         self._loader = loader
         self._leases = leases
         self._publisher = publisher
         self._limits = limits
+        self._claims = claims or Patience()
+        self._follows = claims is not None
+        self._known: list[WorkspaceLoop] = []
         self._loops: dict[str, WorkspaceLoop] = {}
         self._in_creation: set[str] = set()
         self._deleted_lately: set[str] = set()
@@ -48,13 +75,15 @@ class Workspaces:
         return self._loops.get(workspace_sid)
 
     async def start(self) -> None:
-        """Start a loop for every workspace; returns when each has tried once to take and load it.
+        """Start a loop for every workspace; returns when each has tried once to take and load it, or leaves
+        it to another node.
 
         Raises StoreUnavailable when the workspaces cannot be listed.
         """
         await self._compare_with_rows()
         await asyncio.gather(*(loop.attempted.wait() for loop in self))
-        self._discovery = asyncio.create_task(self._discover(), name="workspace-discovery")
+        if not self._follows:
+            self._discovery = asyncio.create_task(self._discover(), name="workspace-discovery")
 
     async def stop(self) -> None:
         """Stop every loop: batches are finished, leases given up."""
@@ -82,6 +111,7 @@ class Workspaces:
             publisher=self._publisher,
             clock=self._loader.clock,
             limits=self._limits,
+            claims=self._claims,
         )
 
     def run(self, loop: WorkspaceLoop) -> None:
@@ -94,19 +124,26 @@ class Workspaces:
             del self._loops[loop.workspace_sid]
             self._deleted_lately.add(loop.workspace_sid)
 
-    async def _compare_with_rows(self) -> None:
-        """Start what is missing, end what is gone; the rows may be older than what happened meanwhile."""
-        known = list(self)
+    def remember(self) -> None:
+        """Note which workspaces are known, before they are listed: a list may be older than what happens
+        while it is made."""
+        self._known = list(self)
         self._deleted_lately.clear()
-        rows = await self._store.workspace_sids()
+
+    def compare(self, rows: Collection[str]) -> None:
+        """Start what is missing in comparison with a list begun at `remember`, end what is gone."""
         ours = self._loops.keys() | self._in_creation | self._deleted_lately
         for workspace_sid in rows:
             if workspace_sid not in ours:
                 self.run(self.make_loop(workspace_sid))
         there = set(rows)
-        for loop in known:
+        for loop in self._known:
             if loop.workspace_sid not in there:
                 loop.vanished()
+
+    async def _compare_with_rows(self) -> None:
+        self.remember()
+        self.compare(await self._store.workspace_sids())
 
     async def _discover(self) -> None:
         """Follow what other processes create and delete, and creations here whose outcome was unknown."""

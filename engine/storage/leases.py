@@ -8,6 +8,7 @@ _INSERT = query("insert_lease")
 _ACQUIRE = query("acquire_lease")
 _RENEW = query("renew_leases")
 _RELEASE = query("release_lease")
+_PASS = query("pass_lease")
 
 
 async def insert_lease(connection: Connection, workspace_sid: str, owner: str, ttl_s: float) -> Lease:
@@ -37,3 +38,9 @@ async def renew_leases(connection: Connection, leases: list[Lease], ttl_s: float
 async def release_lease(connection: Connection, lease: Lease) -> None:
     """Let the lease expire now, if it is still ours."""
     await connection.execute(_RELEASE, lease.workspace_sid, lease.owner, lease.epoch)
+
+
+async def pass_lease(connection: Connection, seen: Lease, owner: str, ttl_s: float) -> Lease | None:
+    """Make `owner` the owner, if the lease is still what was seen; None when it is not."""
+    epoch = await connection.fetchval(_PASS, seen.workspace_sid, seen.owner, seen.epoch, owner, ttl_s)
+    return None if epoch is None else Lease(seen.workspace_sid, owner, epoch)

@@ -8,7 +8,7 @@ from engine.routing.rows import WorkspaceRows
 from engine.storage import rows
 from engine.storage.commit import check_epoch, write_changes
 from engine.storage.kept_answers import read_kept_answers
-from engine.storage.leases import acquire_lease, insert_lease, release_lease, renew_leases
+from engine.storage.leases import acquire_lease, insert_lease, pass_lease, release_lease, renew_leases
 from engine.storage.load import load_workspace
 from engine.storage.pool import Database
 from engine.storage.queries import query
@@ -102,3 +102,8 @@ class PostgresStore:
         """Give a lease up, if it is still ours."""
         async with self._database.committing() as connection:
             await release_lease(connection, lease)
+
+    async def transfer_lease(self, seen: Lease, owner: str, ttl_s: float) -> Lease | None:
+        """Make `owner` the owner, if the lease is still what was seen; None when it is not."""
+        async with self._database.committing() as connection:
+            return await pass_lease(connection, seen, owner, ttl_s)

@@ -30,3 +30,11 @@ RETURNING held.workspace_sid
 UPDATE workspace_leases
 SET expires_at = now()
 WHERE workspace_sid = $1 AND owner = $2 AND epoch = $3
+
+-- name: pass_lease
+-- From one owner to another, by whichever of them: to an heir, or from an owner that is known to be gone. Only
+-- while the row is still what was seen.
+UPDATE workspace_leases
+SET owner = $4, epoch = epoch + 1, expires_at = now() + make_interval(secs => $5)
+WHERE workspace_sid = $1 AND owner = $2 AND epoch = $3
+RETURNING epoch

@@ -87,6 +87,8 @@ def reads_of(pools: Database) -> Reads:
 WITHOUT_A_BOUND = {
     "all_accounts": "read once, at the start",
     "all_api_keys": "read at the start and when another node changed a key",
+    "all_nodes": "a few rows",
+    "all_leases": "read at intervals, all of them, for no request",
     "workspace_sids": "read at intervals, to find workspaces that nobody serves",
     "statistics_durations_of_span": "the comparison with the log reads whole hours, for no request",
     "statistics_counts_of_span": "as above",

@@ -2,7 +2,7 @@
 
 import asyncpg
 
-NO_WORKSPACE = ("accounts", "api_keys", "schema_migrations")
+NO_WORKSPACE = ("accounts", "api_keys", "nodes", "schema_migrations")
 
 KEYS_WITHOUT_WORKSPACE = """
     SELECT i.indrelid::regclass::text

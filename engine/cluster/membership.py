@@ -1,0 +1,98 @@
+"""This node's row among the nodes: written once a second, and kept true about state and load."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from engine import __version__
+from engine.cluster.load import LoadMeter
+from engine.cluster.view import Me
+from engine.errors import StoreUnavailable
+from engine.logs import get_logger
+from engine.storage.cluster import ClusterRows, NodeRow
+
+log = get_logger()
+
+BEAT_S = 1.0
+FORGOTTEN_S = 3_600.0
+"""How long the row of a node that went without a word is kept, for people who look for it."""
+
+Counts = Callable[[], Iterable[tuple[str, int]]]
+
+
+class Membership:
+    """Joins, shows that this node lives, and leaves.
+
+    Args:
+        rows: the rows of nodes.
+        me: this node.
+        address: where the others reach its internal listener; empty when it has none.
+        meter: measures the load.
+        monotonic: seconds of a clock that never steps back.
+    """
+
+    def __init__(
+        self,
+        rows: ClusterRows,
+        me: Me,
+        address: str,
+        meter: LoadMeter,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rows = rows
+        self._row = NodeRow(me.name, me.host, address, "starting", 0.0, 0, __version__)
+        self._meter = meter
+        self._monotonic = monotonic
+        self._counts: Counts = tuple
+        self._task: asyncio.Task[None] | None = None
+
+    async def join(self) -> None:
+        """Tell the others that this node starts. Raises StoreUnavailable."""
+        await self._rows.remove_silent(FORGOTTEN_S)
+        await self._rows.beat(self._row, begins=True)
+        self._task = asyncio.create_task(self._beat_forever(), name="membership")
+
+    async def serve(self, address: str, counts: Counts) -> None:
+        """Tell them that it serves and listens at `address`; `counts` gives the commands handled so far, by
+        workspace."""
+        self._counts = counts
+        self._row = replace(self._row, address=address)
+        await self._become("serving")
+
+    async def drain(self) -> None:
+        """Tell them that it is about to stop: nothing must be given to it any more."""
+        await self._become("draining")
+
+    async def leave(self) -> None:
+        """Tell them that it is gone."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._task = None
+        try:
+            await self._rows.leave(self._row.name)
+        except StoreUnavailable as error:
+            log.warning("cluster.beat_failed", error=str(error))
+
+    async def _become(self, state: str) -> None:
+        self._row = replace(self._row, state=state)
+        await self._beat()
+
+    async def _beat_forever(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            try:
+                await self._beat()
+            except Exception:
+                log.exception("cluster.beat_failed")
+
+    async def _beat(self) -> None:
+        self._meter.sample(self._counts(), self._monotonic())
+        loads = self._meter.loads()
+        self._row = replace(self._row, load=round(sum(loads.values()), 3), workspaces=len(loads))
+        try:
+            await self._rows.beat(self._row)
+        except StoreUnavailable as error:
+            log.warning("cluster.beat_failed", error=str(error))

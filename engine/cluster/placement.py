@@ -1,0 +1,118 @@
+"""Which node should have which workspace: decisions from figures, nothing else.
+
+Theory of operation
+-------------------
+A workspace whose lease is free goes to the living node that rendezvous hashing prefers, so nodes that look at
+the same rows agree without talking; the others wait their turn, in the same order, in case it does not come.
+
+Load is counted in commands per second, and an idle workspace as BASE. Only the busiest node moves anything,
+only to the least loaded one, and only what makes the difference between the two clearly smaller: a lone hot
+workspace stays where it is. Nothing moves while the difference is within a share of the mean, so noise moves
+nothing, and after a move the same figures ask for no other. Of workspaces that are busy one moves in a
+round, because the figures have to show what came of it; idle ones move by the dozen.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+BASE = 1.0
+"""What a workspace counts for that has nothing to do, in commands per second."""
+BUSY = 10.0
+"""From this load on a workspace is busy."""
+GAP_MIN = 1.5 * BASE
+GAP_SHARE = 0.3
+"""No difference between two nodes matters below this, or below this share of the mean of all."""
+GAIN_SHARE = 0.4
+"""By this share of it a move has to make the difference smaller."""
+MOVES_MIN = 16
+MOVES_SHARE = 0.125
+"""Most workspaces that leave a node in a round: so many, or this share of what it has."""
+
+
+@dataclass(slots=True, frozen=True)
+class NodeLoad:
+    """A node that can take workspaces: `load` in commands per second over all its `workspaces`."""
+
+    name: str
+    load: float
+    workspaces: int
+
+    @property
+    def total(self) -> float:
+        """What it carries, idle workspaces included."""
+        return self.load + BASE * self.workspaces
+
+
+@dataclass(slots=True, frozen=True)
+class Move:
+    """A workspace and the node that is to have it."""
+
+    workspace_sid: str
+    heir: str
+
+
+def preference(workspace_sid: str, names: Iterable[str]) -> list[str]:
+    """Return the nodes in the order in which they should try to have a workspace (rendezvous hashing)."""
+    return sorted(names, key=lambda name: _score(workspace_sid, name), reverse=True)
+
+
+def _score(workspace_sid: str, name: str) -> tuple[bytes, str]:
+    return blake2b(f"{workspace_sid} {name}".encode(), digest_size=8).digest(), name
+
+
+def spread(mine: Mapping[str, float], others: Sequence[NodeLoad]) -> list[Move]:
+    """Return where all workspaces of a node go that is about to stop: the busiest first, each to whoever
+    carries least by then. Nowhere, when there is nobody."""
+    totals = {node.name: node.total for node in others}
+    moves: list[Move] = []
+    for workspace_sid in sorted(mine, key=lambda sid: (-mine[sid], sid)):
+        if not totals:
+            break
+        least = min(totals.values())
+        heir = preference(workspace_sid, [name for name, total in totals.items() if total <= least])[0]
+        totals[heir] += mine[workspace_sid] + BASE
+        moves.append(Move(workspace_sid, heir))
+    return moves
+
+
+def balance(mine: Mapping[str, float], movable: Iterable[str], others: Sequence[NodeLoad]) -> list[Move]:
+    """Return what a node should hand over now so that the load is spread better; mostly nothing.
+
+    Args:
+        mine: the loads of its workspaces.
+        movable: those of them that may move.
+        others: the nodes that could take them.
+    """
+    mine_total = sum(mine.values()) + BASE * len(mine)
+    totals = {node.name: node.total for node in others}
+    if not totals or max(totals.values()) >= mine_total:
+        return []
+    mean = (mine_total + sum(totals.values())) / (len(totals) + 1)
+    gap_least = max(GAP_MIN, GAP_SHARE * mean)
+    weights = {sid: mine[sid] + BASE for sid in movable}
+    moves: list[Move] = []
+    while len(moves) < max(MOVES_MIN, MOVES_SHARE * len(mine)):
+        heir = min(totals, key=lambda name: (totals[name], name))
+        gap = mine_total - totals[heir]
+        chosen = _best(weights, gap, heir) if gap > gap_least else None
+        if chosen is None:
+            break
+        weight = weights.pop(chosen)
+        if weight - BASE >= BUSY:
+            weights = {sid: idle for sid, idle in weights.items() if idle - BASE < BUSY}
+        mine_total, totals[heir] = mine_total - weight, totals[heir] + weight
+        moves.append(Move(chosen, heir))
+    return moves
+
+
+def _best(weights: Mapping[str, float], gap: float, heir: str) -> str | None:
+    """Return the workspace whose move leaves the smallest difference, if that is worth a move."""
+    if not weights:
+        return None
+    left = {sid: abs(gap - 2 * weight) for sid, weight in weights.items()}
+    least = min(left.values())
+    if least > gap * (1 - GAIN_SHARE) and gap - least < 2 * BASE:
+        return None
+    equal = [sid for sid, rest in left.items() if rest <= least]
+    return max(equal, key=lambda sid: _score(sid, heir))
