@@ -18,7 +18,7 @@ ROUND_S = 2.0
 """Pause between two looks at the balance."""
 EFFECT_S = 6.0
 """How long after a round with moves the next one waits, so that the figures show what came of it."""
-REST_S = 20.0
+REST_S = 10.0
 """How long a workspace stays where it has come to."""
 TASKS_MAX = 100_000
 """A workspace with more open tasks moves only when its node stops: it takes too long to load."""
@@ -46,6 +46,7 @@ class Mover:
     """Balances the load of this node with that of the others, and empties it when it stops.
 
     Args:
+        name: this node's.
         owner: hands workspaces over.
         view: knows the other nodes.
         meter: knows the load of the workspaces here.
@@ -55,12 +56,15 @@ class Mover:
 
     def __init__(
         self,
+        name: str,
         owner: Owner,
         view: ClusterView,
         meter: LoadMeter,
+        *,
         hints: Hints | None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._name = name
         self._owner = owner
         self._view = view
         self._meter = meter
@@ -97,7 +101,7 @@ class Mover:
 
     def _due(self) -> list[Move]:
         loads = self._meter.loads()
-        return balance(loads, [sid for sid in loads if self._is_movable(sid)], self._view.heirs())
+        return balance(self._name, loads, [sid for sid in loads if self._is_movable(sid)], self._view.heirs())
 
     def _is_movable(self, workspace_sid: str) -> bool:
         """A workspace that came after this node's start rests for a while; what it had then may move."""

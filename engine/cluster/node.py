@@ -73,7 +73,7 @@ class ClusterNode:
         assert self._service is not None, "it has joined"
         await self._membership.serve(address, self._service.served)
         if self._clustered:
-            self._mover = Mover(self._service, self.view, self._meter, self._hints)
+            self._mover = Mover(self.name, self._service, self.view, self._meter, hints=self._hints)
             self._mover.start()
 
     async def drain(self) -> None:

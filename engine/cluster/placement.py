@@ -76,17 +76,20 @@ def spread(mine: Mapping[str, float], others: Sequence[NodeLoad]) -> list[Move]:
     return moves
 
 
-def balance(mine: Mapping[str, float], movable: Iterable[str], others: Sequence[NodeLoad]) -> list[Move]:
+def balance(
+    name: str, mine: Mapping[str, float], movable: Iterable[str], others: Sequence[NodeLoad]
+) -> list[Move]:
     """Return what a node should hand over now so that the load is spread better; mostly nothing.
 
     Args:
+        name: the node's own; of nodes that carry the same, the last by name is the busiest.
         mine: the loads of its workspaces.
         movable: those of them that may move.
         others: the nodes that could take them.
     """
     mine_total = sum(mine.values()) + BASE * len(mine)
     totals = {node.name: node.total for node in others}
-    if not totals or max(totals.values()) >= mine_total:
+    if not totals or max((total, other) for other, total in totals.items()) > (mine_total, name):
         return []
     mean = (mine_total + sum(totals.values())) / (len(totals) + 1)
     gap_least = max(GAP_MIN, GAP_SHARE * mean)

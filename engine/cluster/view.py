@@ -17,6 +17,7 @@ gives those before it a moment. Nodes without an internal listener come last.
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -151,7 +152,10 @@ class ClusterView:
     async def refresh(self) -> None:
         """Look now; calls that come during a look share the one after it. Raises StoreUnavailable."""
         if self._next is None:
-            self._next = asyncio.create_task(self._look_after(self._current), name="cluster-look")
+            # A context of its own: what is found is not logged in the name of the request that asks.
+            self._next = asyncio.create_task(
+                self._look_after(self._current), name="cluster-look", context=Context()
+            )
         await asyncio.shield(self._next)
 
     async def changed(self) -> None:
