@@ -49,6 +49,7 @@ from engine.credentials import CREDENTIALS_FILE, Credentials, cipher_of, ensure_
 from engine.database_start import embedded, migrate_patiently, open_pools
 from engine.desk.app import add_desk
 from engine.desk.sign_in import DeskLimits, SignIn
+from engine.errors import NotServing, WorkspaceNotFound
 from engine.garbage import collect_seldom
 from engine.housekeeping import Housekeeping
 from engine.keyring import Keyring
@@ -268,7 +269,13 @@ class Daemon:
         store = PostgresStore(database)
 
         async def submit(workspace_sid: str, command: Command) -> Any:
-            return await service.submit_internal(workspace_sid, command)
+            try:
+                return await service.submit_internal(workspace_sid, command)
+            except NotServing as error:
+                if not member.view.owner_lives(workspace_sid):
+                    raise
+                # Its new owner has asked again: this answer is not waited for any more.
+                raise WorkspaceNotFound(str(error)) from error
 
         limits = _picked(CallbackLimits, settings.callbacks)
         report = publishers[0].report
