@@ -29,6 +29,7 @@ from engine.api.roots import root_of
 from engine.api.turns import Turns
 from engine.clock import Clock
 from engine.cluster.forwarder import Forwarder
+from engine.errors import NotServing
 from engine.keyring import Keyring
 from engine.routing.commands import Command
 from engine.runtime.once import Once, Outcome
@@ -264,45 +265,61 @@ def guarded(api: Api, route: Route) -> Handler:
             request[RATE_LIMIT_HEADERS] = headers
             limiter.admit(principal, _asked(call, template), headers)
         if principal.grant is None:
-            await _admit(call)
+            await _admit(call, forwarder)
         else:
-            await _admit_token(call, template)
+            await _admit_token(call, template, forwarder)
         named = {_LOGGED[name]: sid for name, sid in request.match_info.items() if name in _LOGGED}
         structlog.contextvars.bind_contextvars(account_sid=principal.account_sid, **named)
         if forwarder is None:
             return await operation.endpoint(call)
-        return await at_owner(
-            request, forwarder, call.workspace_sid, lambda: operation.endpoint(call), call.body
-        )
+        return await _at_owner(call, forwarder)
 
     return handle
+
+
+async def _at_owner(call: Call, forwarder: Forwarder) -> web.StreamResponse:
+    """Have the owner of the workspace answer; a workspace deleted meanwhile has none."""
+    try:
+        return await at_owner(
+            call.request,
+            forwarder,
+            call.workspace_sid,
+            lambda: call.operation.endpoint(call),
+            call.body,
+        )
+    except NotServing:
+        if await call.reads.workspace(call.account_sid, call.workspace_sid) is None:
+            raise call.missing() from None
+        raise
 
 
 _LOGGED = {"WS": "workspace_sid", "WT": "task_sid", "WK": "worker_sid", "WR": "reservation_sid"}
 """Placeholders of paths to the names they have in the log."""
 
 
-async def _admit(call: Call) -> None:
-    """Refuse the workspaces of other accounts."""
+async def _admit(call: Call, forwarder: Forwarder | None) -> None:
+    """Refuse the workspaces of other accounts; what is forwarded is looked at by the owner again."""
     request = call.request
     if not all(segment.isprintable() for segment in request.match_info.values()):
         raise not_found(request.path)
     workspace_sid = request.match_info.get("WS")
     if workspace_sid is None:
         return
-    owner = call.api.service.account_of(workspace_sid)
+    owner = call.api.service.account_of(workspace_sid) or (forwarder and forwarder.account_of(workspace_sid))
     if owner is None:
         view = await call.reads.workspace(call.account_sid, workspace_sid)
         owner = view.account_sid if view else None
+        if owner and forwarder:
+            forwarder.note_account(workspace_sid, owner)
     if owner != call.account_sid:
         raise not_found(request.path)
 
 
-async def _admit_token(call: Call, template: str) -> None:
+async def _admit_token(call: Call, template: str, forwarder: Forwarder | None) -> None:
     """Refuse what the token does not cover; to a token other accounts' workspaces are just that."""
     grant, denied = call.principal.grant, access_denied(call.request.method, call.request.path)
     try:
-        await _admit(call)
+        await _admit(call, forwarder)
     except ApiError:
         raise denied from None
     if grant is None or not await grant.permits(_asked(call, template), call.reads):

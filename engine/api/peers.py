@@ -5,6 +5,7 @@ A peer's requests come over the internal listener, and each has a proof. Nowhere
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -83,6 +84,8 @@ async def at_owner(
     workspace_sid: str,
     carry_out: CarryOut,
     read_body: Callable[[], Awaitable[bytes]],
+    *,
+    repeatable: bool = False,
 ) -> web.StreamResponse:
     """Carry a request out here, if the workspace is served here, else have its owner do it.
 
@@ -92,6 +95,7 @@ async def at_owner(
         workspace_sid: an existing workspace.
         carry_out: does it here.
         read_body: returns the body, also when it has been read before.
+        repeatable: whether it may be sent again in any case, as a GET and what has an idempotency key.
 
     Raises:
         ApiError: 421 to a peer when the workspace is not served here.
@@ -108,6 +112,8 @@ async def at_owner(
         if from_peer(request):
             raise not_serving()
         message = message_of(request, workspace_sid, await read_body())
+        if repeatable:
+            message = replace(message, repeatable=True)
         deadline_s = deadline_s or forwarder.deadline_s()
         answer = await forwarder.carry_out(message, deadline_s)
         if answer is not None:

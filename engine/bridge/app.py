@@ -7,6 +7,7 @@ from engine.api.problems import respond, translate
 from engine.bridge.call import Bridge
 from engine.bridge.hub import Hub
 from engine.bridge.presence import Presence
+from engine.bridge.relay import Relays
 from engine.bridge.rpc import Calls
 from engine.bridge.websocket import serve
 from engine.storage.bridge_reads import BridgeReads
@@ -25,11 +26,12 @@ def add_bridge(app: web.Application, api: Api, hub: Hub, presence: Presence, rea
         reads: committed rows.
     """
     calls = Calls(Bridge(api, hub, reads))
+    relays = Relays(api.forwarder, hub.limits.sockets_max) if api.forwarder else None
 
     async def upgrade(request: web.Request) -> web.StreamResponse:
-        return await serve(request, api, hub, presence)
+        return await serve(request, api, hub, presence, relays)
 
-    async def call(request: web.Request) -> web.Response:
+    async def call(request: web.Request) -> web.StreamResponse:
         try:
             return await calls.answer(request)
         except Exception as error:
@@ -43,6 +45,8 @@ def add_bridge(app: web.Application, api: Api, hub: Hub, presence: Presence, rea
 
     async def close_sockets(_: web.Application) -> None:
         hub.close_all()
+        if relays is not None:
+            relays.close_all()
 
     app.router.add_get(PATH, upgrade)
     app.router.add_post(PATH, call)

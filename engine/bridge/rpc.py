@@ -14,12 +14,13 @@ from aiohttp import web
 
 from engine.api import fields
 from engine.api.forms import form_of, read_large_body
+from engine.api.peers import at_owner
 from engine.api.problems import bad_request, not_found, precondition_failed, too_many_requests
 from engine.bridge.admission import admit
 from engine.bridge.call import Bridge, SdkCall
 from engine.bridge.calls import find
 from engine.bridge.delays import WorkerKey
-from engine.bridge.tokens import Session, identify
+from engine.bridge.tokens import Session, identify, owns
 
 _VERSION_DIGITS_MAX = 18
 
@@ -45,16 +46,19 @@ class Calls:
         self._bridge = bridge
         self._under_way: Counter[WorkerKey | str] = Counter()
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         """Carry out a call and answer 200 with its payload.
+
+        The owner of the workspace does it, also when it only reads: it knows what the client has been told.
 
         Raises:
             ApiError: 400 for a malformed body, 401 or 403 for the token, 404 for another call than those of
-                the table or what is not there, 412 for another version, 413 for a large body, 429.
+                the table or what is not there, 412 for another version, 413 for a large body, 429; 421 to
+                another node when the workspace is not served here.
         """
-        limits = self._bridge.hub.limits
+        limits, api = self._bridge.hub.limits, self._bridge.api
         envelope = read_envelope(await read_large_body(request, limits.call_bytes_max))
-        session = await identify(self._bridge.api.authenticator, envelope.token)
+        session = await identify(api.authenticator, envelope.token)
         key = (session.workspace_sid, session.worker_sid or session.principal.signed_by)
         structlog.contextvars.bind_contextvars(
             account_sid=session.account_sid,
@@ -65,11 +69,25 @@ class Calls:
             raise too_many_requests(f"{limits.calls_per_worker_max} calls of a worker at a time", 1)
         self._under_way[key] += 1
         try:
-            payload = await self._carry_out(request, envelope, session)
+            if api.forwarder is None or not await owns(api, session.account_sid, session.workspace_sid):
+                return await self._answer_here(request, envelope, session)
+            return await at_owner(
+                request,
+                api.forwarder,
+                session.workspace_sid,
+                lambda: self._answer_here(request, envelope, session),
+                lambda: read_large_body(request, limits.call_bytes_max),
+                repeatable=envelope.method == "GET",
+            )
         finally:
             self._under_way[key] -= 1
             if not self._under_way[key]:
                 del self._under_way[key]
+
+    async def _answer_here(
+        self, request: web.Request, envelope: Envelope, session: Session
+    ) -> web.StreamResponse:
+        payload = await self._carry_out(request, envelope, session)
         return web.Response(body=orjson.dumps({"payload": payload}), content_type="application/json")
 
     async def _carry_out(self, request: web.Request, envelope: Envelope, session: Session) -> Any:

@@ -5,11 +5,13 @@ from aiohttp import web
 
 from engine.api.call import Api
 from engine.api.forms import Form, parse_urlencoded
+from engine.api.peers import from_peer, not_serving
 from engine.api.problems import bad_request
 from engine.bridge import payloads
 from engine.bridge.hub import Hub
 from engine.bridge.payloads import Scope
 from engine.bridge.presence import Presence
+from engine.bridge.relay import Relays
 from engine.bridge.socket import CLOSE_TIMEOUT_S, MESSAGE_BYTES_MAX, Socket
 from engine.bridge.tokens import check_worker, identify
 from engine.logs import get_logger
@@ -21,18 +23,26 @@ _QUERY_FIELDS_MAX = 20
 _ACTIVITIES_MAX = 10_000
 
 
-async def serve(request: web.Request, api: Api, hub: Hub, presence: Presence) -> web.StreamResponse:
-    """Upgrade a request and serve its socket until it closes.
+async def serve(
+    request: web.Request, api: Api, hub: Hub, presence: Presence, relays: Relays | None
+) -> web.StreamResponse:
+    """Upgrade a request and serve its socket until it closes, here or at the owner of its workspace.
 
     Raises:
         ApiError: before the upgrade: 400 when it asks for none, 401 or 403 for a bad token, 429 or 503 for
-            too many sockets.
+            too many sockets; 421 to another node when the workspace is not served here.
     """
     query = parse_urlencoded(request.rel_url.raw_query_string.encode(), _QUERY_FIELDS_MAX)
     session = await identify(api.authenticator, _last(query, "token"))
     key = session.workspace_sid, session.worker_sid
     hub.check_room(key)
     await check_worker(api, session)
+    if relays is not None and relays.needed(key[0]):
+        if from_peer(request):
+            raise not_serving()
+        relayed = await relays.serve(request, key[0])
+        if relayed is not None:
+            return relayed
     everything = PageRequest(_ACTIVITIES_MAX)
     await hub.know_activities(key[0], lambda: api.reads.activities(key[0], everything))
     ws = web.WebSocketResponse(

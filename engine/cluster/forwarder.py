@@ -20,7 +20,7 @@ from engine.cluster.connection import Connection
 from engine.cluster.messages import REFUSED, Answer, Message, NoAnswer, NotSent, Refusal
 from engine.cluster.peers import Peers
 from engine.cluster.ports import Directory, Peer
-from engine.errors import StoreUnavailable, Unavailable
+from engine.errors import NotServing, StoreUnavailable, Unavailable
 from engine.logs import get_logger
 from engine.routing.effects import AssignmentCallback, Changes
 from engine.routing.entities import Workspace
@@ -30,6 +30,8 @@ log = get_logger()
 MISDIRECTED = 421
 PAUSE_FIRST_S = 0.02
 PAUSE_MAX_S = 0.25
+ACCOUNTS_MAX = 10_000
+ACCOUNT_KNOWN_S = 5.0
 
 T = TypeVar("T")
 Attempt = Callable[[Peer, Message, float], Awaitable[T | None]]
@@ -51,11 +53,14 @@ class Forwarder:
         self.directory = directory
         self.serves: Callable[[str], bool] = lambda _: False
         """Tells whether a workspace is served by this node."""
+        self.on_news: list[Callable[[], None]] = []
+        """Called when workspaces may have got other owners."""
         self._peers = peers
         self._patience_s = patience_s
         self._news = asyncio.Event()
+        self._accounts: dict[str, tuple[str, float]] = {}
         self._follower: asyncio.Task[None] | None = None
-        peers.moved = self._has_moved
+        peers.moved = self.has_moved
 
     def start(self) -> None:
         """Begin to follow the directory."""
@@ -73,6 +78,17 @@ class Forwarder:
         """Return until when a request that comes now may wait, by the monotonic clock."""
         return time.monotonic() + self._patience_s
 
+    def account_of(self, workspace_sid: str) -> str | None:
+        """Return the account of a workspace that was looked up lately."""
+        account_sid, until_s = self._accounts.get(workspace_sid, (None, 0.0))
+        return account_sid if time.monotonic() < until_s else None
+
+    def note_account(self, workspace_sid: str, account_sid: str) -> None:
+        """Remember for a little while whose workspace it is: its owner looks too, and knows better."""
+        if len(self._accounts) >= ACCOUNTS_MAX:
+            self._accounts.clear()
+        self._accounts[workspace_sid] = account_sid, time.monotonic() + ACCOUNT_KNOWN_S
+
     def too_late(self, deadline_s: float) -> bool:
         """Tell whether such a deadline is over."""
         return time.monotonic() >= deadline_s
@@ -82,12 +98,12 @@ class Forwarder:
 
         Returns its answer, or None when the workspace is served here by now.
 
-        Raises Unavailable when nobody could carry it out in time, or nobody knows whether it was.
+        Raises NotServing when nobody took it in in time, Unavailable when nobody knows what became of it.
         """
         return await self._with_owner(message, deadline_s, self._ask)
 
-    async def open(self, message: Message, deadline_s: float) -> tuple[Answer, Connection] | None:
-        """Have the owner upgrade a connection; its answer, and the connection if that is 101.
+    async def open(self, message: Message, deadline_s: float) -> tuple[Peer, Answer, Connection] | None:
+        """Have the owner upgrade a connection; returns it, its answer, and the connection if that is 101.
 
         Returns None when the workspace is served here by now. Raises Unavailable.
         """
@@ -95,7 +111,7 @@ class Forwarder:
 
     async def _with_owner(self, message: Message, deadline_s: float, attempt: Attempt[T]) -> T | None:
         """Try until an owner has answered or the workspace is served here; the pauses grow."""
-        reason, pause_s = "no node serves it", PAUSE_FIRST_S
+        reason, lost, pause_s = "no node serves it", "", PAUSE_FIRST_S
         while not self.serves(message.subject):
             peer = self.directory.owner_of(message.subject)
             if peer is None:
@@ -106,10 +122,10 @@ class Forwarder:
                 except NotSent as error:
                     reason = f"its node does not take requests: {error}"
                 except NoAnswer as error:
-                    reason = f"it is unknown whether its node carried out the request: {error}"
+                    lost = f"it is unknown whether the request was carried out: {error}"
+                    log.warning("cluster.unanswered", workspace_sid=message.subject, peer=peer.name)
                     if not message.repeatable:
-                        log.warning("cluster.unanswered", workspace_sid=message.subject, peer=peer.name)
-                        raise Unavailable(reason) from None
+                        raise Unavailable(lost) from None
                 else:
                     if found is not None:
                         return found
@@ -118,7 +134,9 @@ class Forwarder:
                 pause_s = min(2 * pause_s, PAUSE_MAX_S)
             if time.monotonic() >= deadline_s:
                 log.warning("cluster.not_forwarded", workspace_sid=message.subject, reason=reason)
-                raise Unavailable(f"workspace {message.subject} takes no commands now: {reason}")
+                if lost:
+                    raise Unavailable(lost)
+                raise NotServing(f"workspace {message.subject} takes no commands now: {reason}")
         return None
 
     async def _ask(self, peer: Peer, message: Message, deadline_s: float) -> Answer | None:
@@ -127,9 +145,9 @@ class Forwarder:
 
     async def _open(
         self, peer: Peer, message: Message, _deadline_s: float
-    ) -> tuple[Answer, Connection] | None:
+    ) -> tuple[Peer, Answer, Connection] | None:
         answer, connection = await self._peers.open(peer, message)
-        return None if _refused(answer) else (answer, connection)
+        return None if _refused(answer) else (peer, answer, connection)
 
     # News
 
@@ -146,6 +164,8 @@ class Forwarder:
     def _tell(self) -> None:
         news, self._news = self._news, asyncio.Event()
         news.set()
+        for told in self.on_news:
+            told()
 
     async def _look_again(self, seconds: float) -> None:
         """Look at the rows now; return when they say something else, or when the time is over."""
@@ -161,7 +181,8 @@ class Forwarder:
             await self.directory.changed()
             self._tell()
 
-    def _has_moved(self, workspace_sid: str, name: str) -> bool:
+    def has_moved(self, workspace_sid: str, name: str) -> bool:
+        """Tell whether a workspace has certainly another owner by now than the node of that name."""
         if self.serves(workspace_sid):
             return True
         peer = self.directory.owner_of(workspace_sid)
