@@ -8,14 +8,12 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from engine.routing.deliveries import DeliveryOutcome, PendingDelivery, wanted_events
-from engine.routing.effects import Event
+from engine.routing.deliveries import DeliveryOutcome, PendingDelivery
 from engine.routing.entities import Workspace
 from engine.storage import rows
-from engine.storage.pool import Connection, Database
+from engine.storage.pool import Database
 from engine.storage.queries import query
 
-_INSERT = query("insert_deliveries")
 _PENDING = query("pending_deliveries")
 _FIRST_PENDING = query("first_pending_deliveries")
 _SETTLE = query("settle_deliveries")
@@ -23,15 +21,6 @@ _EXPIRE = query("expire_deliveries")
 _DESERTED = query("deserted_workspaces")
 _TOO_OLD = "it grew too old before its receiver could be reached"
 _OUTCOME = rows.mapper_of(DeliveryOutcome)
-
-
-async def insert_deliveries(connection: Connection, workspace: Workspace, events: Sequence[Event]) -> None:
-    """Put the events that the workspace's receiver wants into the outbox, in the events' transaction."""
-    wanted = wanted_events(workspace, events)
-    if wanted:
-        sequences = [event.sequence for event in wanted]
-        dates_ms = [event.event_date_ms for event in wanted]
-        await connection.execute(_INSERT, workspace.sid, sequences, dates_ms)
 
 
 class DeliveryOutbox:

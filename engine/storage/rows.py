@@ -1,4 +1,4 @@
-"""How entities become column arrays, and records become entities.
+"""How entities become rows for the database, and records become entities.
 
 The columns of a table carry the names of the entity's stored fields, in the order of its constructor: so
 `attrgetter` writes a row, and the constructor reads it back. The SQL lists the columns in the same order.
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import orjson
 
-from engine.routing.effects import AssignmentCallback, Event
+from engine.routing.effects import AssignmentCallback, Event, KeptAnswer
 from engine.routing.entities import (
     Activity,
     Reservation,
@@ -45,13 +45,23 @@ class Mapper(Generic[E]):
     """Maps one kind of entity.
 
     `enums` are the fields that hold an enumeration: text in the row. `json_fields` hold a dict: JSON text.
+    `get` reads all fields, `get_plain` those that are not JSON.
     """
 
     entity: Callable[..., E]
     fields: tuple[str, ...]
     get: Callable[[Any], tuple[Any, ...]]
+    get_plain: Callable[[Any], tuple[Any, ...]]
     enums: Mapping[str, Mapping[str, Any]]
     json_fields: tuple[str, ...]
+
+    def json_rows(self, entities: Iterable[E]) -> str:
+        """Return a JSON array with an array per entity: its stored fields, but for the JSON ones."""
+        return json_rows(map(self.get_plain, entities))
+
+    def json_texts(self, entities: Iterable[E], name: str) -> list[str]:
+        """Return one of the JSON fields of each entity, as text."""
+        return [orjson.dumps(value).decode() for value in map(attrgetter(name), entities)]
 
     def columns(self, entities: Iterable[E]) -> Columns:
         """Return one tuple of values per stored field. There must be at least one entity."""
@@ -60,10 +70,6 @@ class Mapper(Generic[E]):
             index = self.fields.index(name)
             columns[index] = tuple(orjson.dumps(value).decode() for value in columns[index])
         return columns
-
-    def row(self, entity: E) -> tuple[Any, ...]:
-        """Return the values of the stored fields."""
-        return self.get(entity)
 
     def entities(self, records: Iterable[Iterable[Any]]) -> list[E]:
         """Make entities of records whose columns stand in the order of `fields`."""
@@ -82,6 +88,11 @@ class Mapper(Generic[E]):
         return self.entity(*values)
 
 
+def json_rows(rows: Iterable[tuple[Any, ...]]) -> str:
+    """Return a JSON array of arrays, from which the statements of a commit read rows."""
+    return orjson.dumps(list(rows)).decode()
+
+
 def mapper_of(
     entity: type[E],
     *,
@@ -91,7 +102,8 @@ def mapper_of(
 ) -> Mapper[E]:
     """Describe a dataclass whose fields are columns, except for the `derived` ones."""
     names = tuple(field.name for field in fields(entity) if field.name not in derived)
-    return Mapper(entity, names, attrgetter(*names), enums or {}, json_fields)
+    plain = tuple(name for name in names if name not in json_fields)
+    return Mapper(entity, names, attrgetter(*names), attrgetter(*plain), enums or {}, json_fields)
 
 
 TASK_ORDERS = {member.value: member for member in TaskOrder}
@@ -116,3 +128,4 @@ RESERVATION = mapper_of(Reservation, enums={"status": RESERVATION_STATUSES})
 TRANSFER = mapper_of(Transfer, enums=TRANSFER_ENUMS)
 EVENT = mapper_of(Event, json_fields=("data",))
 CALLBACK = mapper_of(AssignmentCallback, json_fields=("fields",))
+KEPT_ANSWER = mapper_of(KeptAnswer)

@@ -6,7 +6,7 @@ from engine.routing.effects import Changes, KeptAnswer
 from engine.routing.entities import Reservation, Task, Transfer
 from engine.routing.rows import WorkspaceRows
 from engine.storage import rows
-from engine.storage.commit import check_epoch, write_changes
+from engine.storage.commit import commit_batch, write_new
 from engine.storage.kept_answers import read_kept_answers
 from engine.storage.leases import acquire_lease, insert_lease, pass_lease, release_lease, renew_leases
 from engine.storage.load import load_workspace
@@ -39,7 +39,7 @@ class PostgresStore:
         assert changes.workspace is not None
         sid = changes.workspace.sid
         async with self._database.committing() as connection, connection.transaction():
-            await write_changes(connection, sid, changes, self._clock())
+            await write_new(connection, sid, changes, self._clock())
             return await insert_lease(connection, sid, owner, lease_ttl_s)
 
     async def commit(self, lease: Lease, changes: Changes) -> None:
@@ -47,9 +47,8 @@ class PostgresStore:
 
         Raises Fenced (nothing was written) or StoreUnavailable (unknown whether it was).
         """
-        async with self._database.committing() as connection, connection.transaction():
-            await check_epoch(connection, lease)
-            await write_changes(connection, lease.workspace_sid, changes, self._clock())
+        async with self._database.committing() as connection:
+            await commit_batch(connection, lease, changes, self._clock())
 
     async def load(self, workspace_sid: str) -> WorkspaceRows | None:
         """Read a workspace's live state in one snapshot; None when there is none, or it was deleted."""

@@ -1,9 +1,11 @@
 -- The outbox of event callbacks.
 
 -- name: insert_deliveries
+-- A part of the statement that commits a batch (commit.sql).
 INSERT INTO event_deliveries (workspace_sid, sequence, event_date_ms, pending_since_ms)
 SELECT $1, rows.sequence, rows.event_date_ms, rows.event_date_ms
 FROM unnest($2::bigint[], $3::bigint[]) AS rows (sequence, event_date_ms)
+WHERE EXISTS (SELECT FROM lease)
 
 -- name: pending_deliveries
 SELECT

@@ -1,17 +1,19 @@
 -- Answers that are kept by idempotency key.
 
 -- name: insert_idempotency_keys
--- A key that is a day old is free again.
+-- A part of the statement that commits a batch (commit.sql). A key that is a day old is free again.
 INSERT INTO idempotency_keys (workspace_sid, path, key, part, fingerprint, answer, date_created_ms)
 SELECT rows.*
 FROM unnest(
-    $1::text[], $2::text[], $3::text[], $4::integer[], $5::bytea[], $6::bytea[], $7::bigint[]
+    $2::text[], $3::text[], $4::text[], $5::integer[], $6::bytea[], $7::bytea[], $8::bigint[]
 ) AS rows
+WHERE EXISTS (SELECT FROM lease)
 ON CONFLICT (workspace_sid, path, key, part) DO UPDATE SET
     fingerprint = excluded.fingerprint,
     answer = excluded.answer,
     date_created_ms = excluded.date_created_ms
 WHERE idempotency_keys.date_created_ms <= excluded.date_created_ms - 86400000
+RETURNING 1
 
 -- name: kept_answers
 SELECT workspace_sid, path, key, part, fingerprint, answer, date_created_ms

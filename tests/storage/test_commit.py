@@ -1,13 +1,14 @@
 """A batch is written whole, under its owner's epoch, or not at all."""
 
 import asyncio
+from dataclasses import replace
 
 import asyncpg
 import pytest
 
 from engine.errors import Fenced, StoreUnavailable
 from engine.ownership import Lease
-from engine.routing.effects import Changes, Kind
+from engine.routing.effects import Changes, KeptAnswer, Kind
 from engine.routing.entities import ReservationStatus, TaskStatus, TransferMode, TransferStatus
 from engine.storage.store import PostgresStore
 from tests.storage.builders import (
@@ -137,6 +138,61 @@ async def test_a_takeover_waits_for_the_commit_under_way(store: PostgresStore, d
         await other.close()
     assert taken is not None
     assert taken.epoch == 2
+
+
+@pytest.mark.parametrize("taken_over", [True, False], ids=["taken over", "renewed"])
+async def test_a_commit_waits_for_who_holds_the_lease_row_and_goes_by_what_it_leaves(
+    store: PostgresStore, database: str, *, taken_over: bool
+) -> None:
+    lease = await made(store)
+    other = await asyncpg.connect(database)
+    try:
+        async with other.transaction():
+            await other.execute(
+                "UPDATE workspace_leases SET epoch = epoch + $2, expires_at = now() WHERE workspace_sid = $1",
+                lease.workspace_sid,
+                int(taken_over),
+            )
+            commit = asyncio.create_task(store.commit(lease, changes(task(), event(1))))
+            await waits_for_a_lock(other)
+            assert not commit.done()
+        [outcome] = await asyncio.gather(commit, return_exceptions=True)
+    finally:
+        await other.close()
+    loaded = await store.load(lease.workspace_sid)
+
+    assert isinstance(outcome, Fenced) == taken_over
+    assert loaded is not None
+    assert len(loaded.tasks) == int(not taken_over)
+    assert await column(database, "SELECT count(*) FROM events") == [int(not taken_over)]
+
+
+async def test_nothing_of_a_fenced_batch_is_written_whatever_is_in_it(
+    store: PostgresStore, database: str
+) -> None:
+    there = callback(reservation(task()))
+    lease = await made(store, there)
+    await store.acquire(lease.workspace_sid, OWNER, 60.0)
+    one = one_of_each()
+    batch = changes(*one[1:], event(1))
+    batch.workspace = workspace(sid=lease.workspace_sid, friendly_name="Of a stale owner")
+    batch.callbacks_settled.append(there.reservation_sid)
+    batch.kept_answers.append(KeptAnswer(lease.workspace_sid, "/Tasks", "key", 0, b"f", b"a", NOW_MS))
+    batch.removed.append((Kind.WORKSPACE, lease.workspace_sid))
+    before = await contents(database)
+    for stale in (batch, replace(batch, removed=[], kept_answers=[])):
+        with pytest.raises(Fenced):
+            await store.commit(lease, stale)
+        assert await contents(database) == before
+
+
+async def contents(dsn: str) -> list[object]:
+    """All rows of all tables that hold any, as one document per table."""
+    tables = (
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
+    )
+    names = sorted(str(name) for name in await column(dsn, tables))
+    return [row for name in names for row in await column(dsn, f"SELECT json_agg(t) FROM {name} AS t")]
 
 
 async def waits_for_a_lock(connection: asyncpg.Connection) -> None:

@@ -20,6 +20,12 @@ LISTED = {
     "transfers": rows.TRANSFER,
 }
 
+WITH_TEXT = {"insert_events": rows.EVENT, "insert_callbacks": rows.CALLBACK}
+"""Statements that take a JSON field as text beside the rows."""
+
+MAPPERS = {f"upsert_{table}": mapper for table, mapper in LISTED.items()} | WITH_TEXT
+MAPPERS["upsert_workspace"] = rows.WORKSPACE
+
 
 def test_every_query_is_used_and_every_name_known() -> None:
     verify()
@@ -52,6 +58,18 @@ def test_columns_stand_in_the_order_of_the_fields(table: str) -> None:
         *fields,
     ]
     assert columns(known_queries()[f"load_{table}"], r"SELECT(.*?)FROM") == list(fields)
+
+
+@pytest.mark.parametrize("name", MAPPERS)
+def test_values_are_taken_from_a_row_in_the_order_of_the_columns(name: str) -> None:
+    text = known_queries()[name]
+    taken = [int(index) for index in re.findall(r"r->>(\d+)", text)]
+    listed = columns(text, r"INSERT INTO \w+ \(([^)]*)\)")
+    expected = [column for column in listed if column not in {"workspace_sid", "data", "fields"}]
+    if name == "upsert_workspace":
+        expected.insert(0, "sid")
+    assert taken == list(range(len(expected)))
+    assert expected == [field for field in MAPPERS[name].fields if field not in MAPPERS[name].json_fields]
 
 
 def columns(sql: str, pattern: str) -> list[str]:
