@@ -95,6 +95,7 @@ class Database:
             connect_timeout_s: limit of one attempt to connect to one host.
             acquire_timeout_s: how long a call waits for a free connection.
             statement_timeout_s: limit of one statement, kept by the server; ours is a second longer.
+                So long the server also waits for the next statement of a transaction.
 
         Raises QueryNamesWrong when the SQL files do not fit the code.
         """
@@ -162,6 +163,8 @@ async def _open_pool(
         server_settings={
             "application_name": f"pointsman {purpose}",
             "statement_timeout": str(round(statement_timeout_s * 1000)),
+            # A node that freezes amid a commit holds the row of its lease: others could not take over.
+            "idle_in_transaction_session_timeout": str(round(statement_timeout_s * 1000)),
             **_SETTINGS[purpose],
         },
     )

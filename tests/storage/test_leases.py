@@ -1,6 +1,13 @@
 """One owner at a time; each acquisition is a new epoch; expiry is by the database's clock."""
 
+from collections.abc import Coroutine
+
+import pytest
+
+from engine.errors import StoreUnavailable
 from engine.ownership import Lease
+from engine.storage.commit import check_epoch
+from engine.storage.pool import Database
 from engine.storage.store import PostgresStore
 from tests.storage.builders import changes, workspace
 
@@ -21,6 +28,25 @@ async def test_an_expired_lease_goes_to_another_under_a_new_epoch(store: Postgre
     lease = await made(store, EXPIRED_S)
     assert await store.acquire(lease.workspace_sid, "two", LONG_S) == Lease(lease.workspace_sid, "two", 2)
     assert await store.acquire(lease.workspace_sid, "one", LONG_S) is None
+
+
+async def test_an_owner_that_freezes_amid_a_commit_does_not_keep_its_lease(
+    database: str, store: PostgresStore
+) -> None:
+    lease = await made(store, EXPIRED_S)
+    async with await Database.open(database, statement_timeout_s=0.2) as frozen:
+        with pytest.raises(StoreUnavailable):
+            await freeze_amid_a_commit(frozen, lease, store.acquire(lease.workspace_sid, "two", LONG_S))
+    assert await store.acquire(lease.workspace_sid, "one", LONG_S) is None
+
+
+async def freeze_amid_a_commit(
+    frozen: Database, lease: Lease, takeover: Coroutine[None, None, Lease | None]
+) -> None:
+    async with frozen.committing() as connection, connection.transaction():
+        await check_epoch(connection, lease)
+        assert await takeover == Lease(lease.workspace_sid, "two", 2)
+        await check_epoch(connection, lease)
 
 
 async def test_the_same_owner_gets_its_lease_again_under_a_new_epoch(store: PostgresStore) -> None:
