@@ -31,10 +31,11 @@ class NoAnswer(Exception):
 
 @dataclass(slots=True, frozen=True)
 class Answer:
-    """A response: its status and its whole body."""
+    """A response: its status, its whole body, its head in small letters."""
 
     status: int
     body: bytes
+    head: bytes = b""
 
     def json(self) -> Any:
         """Return the document in the body."""
@@ -53,6 +54,7 @@ class Connection(asyncio.Protocol):
         self._body_start = -1
         self._length = -1
         self._status = 0
+        self._head = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note the transport."""
@@ -74,9 +76,9 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
         return waiter
 
-    def sweep(self, now_s: float) -> None:
-        """Give up a request that has been under way for too long."""
-        if self._waiter is not None and now_s - self.since_s > REQUEST_TIMEOUT_S:
+    def sweep(self, sent_before_s: float) -> None:
+        """Give up a request that was sent before a moment, and has no answer yet."""
+        if self._waiter is not None and self.since_s < sent_before_s:
             self._fail("timeout")
             self.close()
 
@@ -103,7 +105,7 @@ class Connection(asyncio.Protocol):
         if end < 0:
             return False
         self._body_start = end + 4
-        head = bytes(self._buffer[:end]).lower()
+        head = self._head = bytes(self._buffer[:end]).lower()
         self._status = int(head[9:12])
         at = head.find(b"\r\ncontent-length:")
         if at >= 0:
@@ -116,7 +118,7 @@ class Connection(asyncio.Protocol):
 
     def _answered(self, body: bytes) -> None:
         waiter, self._waiter = self._waiter, None
-        answer = Answer(self._status, body)
+        answer = Answer(self._status, body, self._head)
         self._buffer.clear()
         self._body_start = self._length = -1
         if not self.open:
@@ -152,10 +154,16 @@ class Client:
         account_sid: user of Basic authentication; empty = none is sent.
         auth_token: its password.
         connections_max: more requests than this wait for a connection.
+        request_timeout_s: how long an answer may take, to the second.
     """
 
     def __init__(
-        self, base_url: str, account_sid: str = "", auth_token: str = "", connections_max: int = 1_000
+        self,
+        base_url: str,
+        account_sid: str = "",
+        auth_token: str = "",
+        connections_max: int = 1_000,
+        request_timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -174,6 +182,7 @@ class Client:
         self._all: set[Connection] = set()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._room = connections_max
+        self._request_timeout_s = request_timeout_s
         self._sweeper: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -188,10 +197,14 @@ class Client:
             connection.close()
         await asyncio.sleep(0)
 
-    def head(self, path: str, content_type: str = _FORM) -> bytes:
-        """Return the head of a POST up to the value of Content-Length, to be made once and used often."""
-        line = f"POST {self._prefix}{path}{self._head}Content-Type: {content_type}\r\nContent-Length: "
-        return line.encode()
+    def head(self, path: str, content_type: str = _FORM, key: str = "") -> bytes:
+        """Return the head of a POST up to the value of Content-Length, to be made once and used often.
+
+        `key` goes into Idempotency-Key.
+        """
+        once = f"Idempotency-Key: {key}\r\n" if key else ""
+        own = f"{once}Content-Type: {content_type}\r\nContent-Length: "
+        return f"POST {self._prefix}{path}{self._head}{own}".encode()
 
     async def post(self, head: bytes, body: bytes) -> Answer:
         """Send a POST whose head was made with `head`. Raises NoAnswer."""
@@ -230,6 +243,9 @@ class Client:
         connection = await self._take()
         try:
             return await connection.send(request)
+        except asyncio.CancelledError:
+            connection.close()  # its answer would be taken for that of the next request
+            raise
         finally:
             self._give_back(connection)
 
@@ -278,4 +294,4 @@ class Client:
         while True:
             await asyncio.sleep(_SWEEP_S)
             for connection in tuple(self._all):
-                connection.sweep(time.monotonic())
+                connection.sweep(time.monotonic() - self._request_timeout_s)

@@ -2,8 +2,7 @@
 
 import os
 import shutil
-import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from engine.bench.target import Target
-from engine.quickstart.daemon_process import daemon
+from engine.quickstart.daemon_process import daemon, throw_away_directory
 from engine.storage.embedded import EmbeddedPostgres
 
 SHOWN_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "wal_sync_method")
@@ -25,17 +24,7 @@ async def local(config: Path | None) -> AsyncIterator[Target]:
     `config` is the absolute path of a TOML file of settings for the daemon. Raises PointsmanError
     when one does not start.
     """
-    directory = _throw_away_directory()
-    bin_dir = os.environ.get("POINTSMAN_DATABASE_BIN_DIR")
-    server = EmbeddedPostgres(
-        directory / "postgres",
-        bin_dir=Path(bin_dir) if bin_dir else None,
-        run_as=os.environ.get("POINTSMAN_DATABASE_RUN_AS") or None,
-        ours=directory,
-    )
-    try:
-        await server.start()
-        await _create_database(server.dsn)
+    async with own_postgres() as server:
         flags = ["--database-url", server.dsn_of(DATABASE)]
         if config is not None:
             flags += ["--config", str(config)]
@@ -48,15 +37,30 @@ async def local(config: Path | None) -> AsyncIterator[Target]:
                 postgres_pid=server.pid,
                 dsn=server.dsn,
             )
+
+
+@asynccontextmanager
+async def own_postgres(settings: Mapping[str, str] | None = None) -> AsyncIterator[EmbeddedPostgres]:
+    """Start a server with an empty database named DATABASE, hand it over, stop it and remove its files.
+
+    `settings` are added to those of every embedded server. Raises PointsmanError when it does not start.
+    """
+    directory = throw_away_directory("pointsman-bench-")
+    bin_dir = os.environ.get("POINTSMAN_DATABASE_BIN_DIR")
+    server = EmbeddedPostgres(
+        directory / "postgres",
+        bin_dir=Path(bin_dir) if bin_dir else None,
+        run_as=os.environ.get("POINTSMAN_DATABASE_RUN_AS") or None,
+        settings=settings,
+        ours=directory,
+    )
+    try:
+        await server.start()
+        await _create_database(server.dsn)
+        yield server
     finally:
         await server.stop()
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _throw_away_directory() -> Path:
-    directory = Path(tempfile.mkdtemp(prefix="pointsman-bench-"))
-    directory.chmod(0o711)  # as root PostgreSQL runs under another account and must get in
-    return directory
 
 
 async def database_settings(dsn: str) -> dict[str, Any]:

@@ -21,6 +21,8 @@ START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 15
 POLL_S = 0.05
 COMPLAINTS_MAX = 10
+SOURCE = Path(engine.__file__).parents[1]
+"""Where `-m engine` finds this very package."""
 KEPT_VARIABLES = ("POINTSMAN_DATABASE_BIN_DIR", "POINTSMAN_DATABASE_RUN_AS")
 """Settings of the user that tell how to run the embedded database; all others are left out."""
 
@@ -45,30 +47,36 @@ async def daemon(flags: tuple[str, ...] = ()) -> AsyncIterator[Daemon]:
     Raises PointsmanError when it does not become ready; a PointsmanError of the caller passes through. Both
     end with what the daemon complained about, because its log goes with its data.
     """
-    directory = _throw_away_directory()
+    directory = throw_away_directory()
     try:
-        credentials = ("AC" + secrets.token_hex(16), secrets.token_hex(16))
-        started = Daemon(f"http://127.0.0.1:{_free_port()}", *credentials)
+        started = Daemon(f"http://127.0.0.1:{free_port()}", *new_credentials())
         log = directory / "daemon.log"
         process = await _spawn(started, directory / "data", log, flags)
         try:
             await _ready(started, process)
             yield replace(started, pid=process.pid)
         except PointsmanError as error:
-            raise PointsmanError("\n".join([str(error), *_complaints(log)])) from error
+            raise PointsmanError("\n".join([str(error), *complaints(log)])) from error
         finally:
             await _stop(process)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _throw_away_directory() -> Path:
-    directory = Path(tempfile.mkdtemp(prefix="pointsman-"))
+def throw_away_directory(prefix: str = "pointsman-") -> Path:
+    """Make a directory among the temporary ones and return it."""
+    directory = Path(tempfile.mkdtemp(prefix=prefix))
     directory.chmod(0o711)  # as root the embedded database runs under another account and must get in
     return directory
 
 
-def _free_port() -> int:
+def new_credentials() -> tuple[str, str]:
+    """Return the SID and the auth token of an account that nobody has."""
+    return "AC" + secrets.token_hex(16), secrets.token_hex(16)
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -78,16 +86,6 @@ def _free_port() -> int:
 async def _spawn(
     daemon: Daemon, data_dir: Path, log: Path, further: tuple[str, ...]
 ) -> asyncio.subprocess.Process:
-    environ = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("POINTSMAN_") or name in KEPT_VARIABLES
-    }
-    environ |= {
-        "POINTSMAN_ACCOUNT_SID": daemon.account_sid,
-        "POINTSMAN_AUTH_TOKEN": daemon.auth_token,
-        "POINTSMAN_LOGGING_FORMAT": "json",
-    }
     port = daemon.base_url.rpartition(":")[2]
     flags = ("--host", "127.0.0.1", "--port", port, "--data-dir", str(data_dir), *further)
     with log.open("wb") as out:
@@ -97,13 +95,27 @@ async def _spawn(
             "engine",
             "serve",
             *flags,
-            cwd=Path(engine.__file__).parents[1],  # where `-m engine` finds this very package
-            env=environ,
+            cwd=SOURCE,
+            env=environ_of(daemon),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=out,
             stderr=out,
             start_new_session=True,
         )
+
+
+def environ_of(daemon: Daemon) -> dict[str, str]:
+    """Return the environment of a daemon with these credentials."""
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("POINTSMAN_") or name in KEPT_VARIABLES
+    }
+    return ours | {
+        "POINTSMAN_ACCOUNT_SID": daemon.account_sid,
+        "POINTSMAN_AUTH_TOKEN": daemon.auth_token,
+        "POINTSMAN_LOGGING_FORMAT": "json",
+    }
 
 
 async def _ready(daemon: Daemon, process: asyncio.subprocess.Process) -> None:
@@ -126,9 +138,9 @@ async def _answers(session: ClientSession, url: str) -> bool:
         return False
 
 
-def _complaints(log: Path) -> list[str]:
-    """The last lines of the daemon's log that are no mere information."""
-    lines = log.read_text(errors="replace").splitlines()
+def complaints(log: Path) -> list[str]:
+    """Return the last lines of a daemon's log that are no mere information."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     return [line for line in lines if '"level":"info"' not in line][-COMPLAINTS_MAX:]
 
 
