@@ -1,5 +1,5 @@
 """The command line: serve, migrate, check-config, lint, tail, stats, deliveries, desk-link,
-keys, accounts, quickstart, bench.
+keys, accounts, quickstart, bench, chaos.
 
 Exit codes: 0 done, 1 it failed, 2 the command line or a setting is wrong. What can be expected to go wrong is
 told in one line on standard error, without a traceback.
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import update_wrapper
+from io import StringIO
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -168,6 +169,69 @@ def bench(**options: Any) -> None:
     logs.configure(LoggingSettings(level="warning"))
     with _failures():
         sys.exit(benchmark.run(benchmark.Options(**options)))
+
+
+@main.command()
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, 10_000),
+    default=2.0,
+    show_default=True,
+    metavar="M",
+    help="How long; every fault is done once at least.",
+)
+@click.option("--faults", default="", metavar="A,B", help="Only these.")
+@click.option("--list", "as_list", is_flag=True, help="Tell which faults there are.")
+@click.option(
+    "--kills", type=click.IntRange(1), metavar="N", help="Only SIGKILL, N times, as fast as it goes."
+)
+@click.option("--seed", type=int, default=1, show_default=True, metavar="N", help="Draws order and moments.")
+@click.option(
+    "--rate",
+    "rate_per_s",
+    type=click.FloatRange(1, 2_000),
+    default=150.0,
+    show_default=True,
+    metavar="N",
+    help="Life cycles per second that are begun.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON line on standard output, the rest elsewhere.")
+def chaos(
+    *,
+    minutes: float,
+    faults: str,
+    as_list: bool,
+    kills: int | None,
+    seed: int,
+    rate_per_s: float,
+    as_json: bool,
+) -> None:
+    """Pull the plug on a throw-away daemon under load, in many ways, and audit what it had acknowledged.
+
+    A PostgreSQL (fsync on) and a daemon are started in a temporary directory. Life cycles over HTTP, with
+    real callbacks, keep every answer; after each fault these are compared with the rows and the event log.
+    The exit code is 1 when anything was lost, assigned twice or put beyond a capacity, or did not recover.
+    """
+    from engine.chaos import faults as known
+    from engine.chaos import run as chaos_run
+
+    if as_list:
+        for name, what in known.described():
+            click.echo(f"{name:<17}{what}")
+        return
+    if kills and faults:
+        raise click.UsageError("--kills and --faults exclude each other")
+    logs.configure(LoggingSettings(level="error"), StringIO())  # PostgreSQL's end is our own doing
+    with _failures():
+        options = chaos_run.Options(
+            minutes=minutes,
+            faults=faults,
+            seed=seed,
+            rate_per_s=rate_per_s,
+            kills=kills or 0,
+            as_json=as_json,
+        )
+        sys.exit(chaos_run.run(options))
 
 
 @main.command()

@@ -1,0 +1,64 @@
+"""Faults of the daemon's process: killed under load, killed idle, frozen until its lease is another's."""
+
+import asyncio
+import signal
+import time
+
+from engine.chaos.stage import Stage
+
+IDLE_TIMEOUT_S = 20.0
+KILL_AFTER_REQUESTS = 200
+FROZEN_MAX_S = 60.0
+FROZEN_ON_S = 2.0
+"""How long it stays frozen after the other daemon has taken over."""
+MANY = 50
+"""Acknowledged requests that show that somebody serves again."""
+
+
+async def kill_loaded(stage: Stage) -> str:
+    """SIGKILL under load, at a random moment; start again."""
+    await stage.load.until_acknowledged(stage.random.randint(1, KILL_AFTER_REQUESTS))
+    await stage.node.kill()
+    began_s = time.monotonic()
+    await stage.restart()
+    return f"serves again {time.monotonic() - began_s:.1f} s after its start"
+
+
+async def kill_idle(stage: Stage) -> str:
+    """SIGKILL while nothing is asked of it; start again."""
+    idle = await stage.load.until_idle(IDLE_TIMEOUT_S)
+    await stage.node.kill()
+    stage.load.resume()
+    await stage.restart()
+    return "nothing was open" if idle else f"still busy after {IDLE_TIMEOUT_S:g} s"
+
+
+async def stop(stage: Stage) -> str:
+    """SIGTERM under load; start again."""
+    await stage.load.until_acknowledged(stage.random.randint(1, KILL_AFTER_REQUESTS))
+    began_s = time.monotonic()
+    await stage.node.stop()
+    stopped_s = time.monotonic() - began_s
+    await stage.restart()
+    return f"stopped within {stopped_s:.1f} s"
+
+
+async def freeze(stage: Stage) -> str:
+    """SIGSTOP of the owner past its lease while a second daemon takes over; SIGCONT; the second one stops."""
+    await stage.standby.start()
+    await stage.standby.until_listening("/healthz")
+    await stage.route.add(stage.standby.address)
+    began_s = time.monotonic()
+    stage.node.signal(signal.SIGSTOP)
+    try:
+        await stage.standby.until_listening()
+        taken_over_s = time.monotonic() - began_s
+        await stage.load.until_acknowledged(MANY)
+        await asyncio.sleep(FROZEN_ON_S)
+    finally:
+        stage.node.signal(signal.SIGCONT)
+    await stage.load.until_acknowledged(MANY)
+    await stage.standby.stop()
+    await stage.route.remove(stage.standby.address)
+    await stage.node.until_listening()
+    return f"the second daemon served after {taken_over_s:.1f} s and gave back"
