@@ -1,6 +1,7 @@
 """A daemon that learns from the lease rows who owns what; nodes are reached by sockets named after them."""
 
 import asyncio
+import contextlib
 import os
 import sys
 
@@ -41,10 +42,8 @@ class LeaseDirectory:
 
     async def _poll(self) -> None:
         while True:
-            try:
+            with contextlib.suppress(StoreUnavailable):
                 await self.refresh()
-            except StoreUnavailable:
-                pass
             await asyncio.sleep(POLL_S)
 
 
