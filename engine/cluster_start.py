@@ -5,33 +5,46 @@ from dataclasses import dataclass
 from engine.clock import wall_clock_ms
 from engine.cluster.forwarder import Forwarder
 from engine.cluster.limits import ClusterLimits
-from engine.cluster.peers import Peers
-from engine.cluster.ports import Directory
+from engine.cluster.node import ClusterNode
+from engine.cluster.peers import LookHints, Peers
 from engine.cluster.proof import Proofs, shared_secret
+from engine.settings import Settings
+from engine.storage.cluster import ClusterRows
 
 
 @dataclass(slots=True, frozen=True)
 class Cluster:
-    """What a node with an internal listener has; without one there is none of it."""
+    """This node among the others; `proofs` and `forwarder` are None without an internal listener."""
 
-    directory: Directory
-    proofs: Proofs
-    peers: Peers
-    forwarder: Forwarder
+    member: ClusterNode
+    proofs: Proofs | None = None
+    forwarder: Forwarder | None = None
 
 
 def build_cluster(
-    directory: Directory, node: str, limits: ClusterLimits, *, secret: str, credentials_key: bytes
+    settings: Settings, limits: ClusterLimits, rows: ClusterRows, name: str, credentials_key: bytes
 ) -> Cluster:
     """Put the parts together; nothing is started.
 
     Args:
-        directory: which node owns which workspace.
-        node: the name of this node among the owners.
-        limits: times and sizes.
-        secret: the setting; empty takes the key.
+        settings: the whole tree.
+        limits: times and sizes of what is sent to other nodes.
+        rows: the rows that nodes know each other by.
+        name: this node's name among the owners.
         credentials_key: the key that all nodes have.
     """
-    proofs = Proofs(shared_secret(secret, credentials_key), node, wall_clock_ms)
+    given = settings.cluster
+    address = given.advertise or given.listen
+    proofs = Proofs(shared_secret(given.secret, credentials_key), name, wall_clock_ms)
     peers = Peers(proofs, limits)
-    return Cluster(directory, proofs, peers, Forwarder(directory, peers, limits.forward_patience_s))
+    member = ClusterNode(
+        rows,
+        name=name,
+        address="" if address.endswith(":0") else address,
+        clustered=bool(given.listen),
+        interval_s=given.poll_interval_s,
+        hints=LookHints(peers),
+    )
+    if not given.listen:
+        return Cluster(member)
+    return Cluster(member, proofs, Forwarder(member.view, peers, limits.forward_patience_s))

@@ -141,15 +141,14 @@ class Daemon:
         keyring = await self._start_keyring(database, accounts)
         voice = await self._start_voice_gateway(keyring)
         node = self._stack.enter_context(NodeName(settings.database.data_dir))
-        member = self._make_member(database, node.name)
-        cluster = self._make_cluster(member)
+        cluster = self._make_cluster(database, node.name)
         hub = Hub(_picked(BridgeLimits, settings.bridge), keyring, wall_clock_ms)
         alerts = AlertWriter(Alerts(database), self._mint, wall_clock_ms)
         self._stack.push_async_callback(alerts.stop)
         events = await self._start_event_callbacks(database, keyring, alerts)
         streams = self._start_streams(database)
-        publishers = (alerts, events, hub, streams, *((cluster.forwarder,) if cluster else ()))
-        service = await self._start_routing(database, keyring, voice, publishers, member)
+        publishers = (alerts, events, hub, streams, *((cluster.forwarder,) if cluster.forwarder else ()))
+        service = await self._start_routing(database, keyring, voice, publishers, cluster.member)
         self._start_housekeeping(database)
         reads = Reads(
             database,
@@ -167,13 +166,13 @@ class Daemon:
         )
         await self._start_bridge(app, hub, database, node.name)
         self._add_desk(app, keyring, database)
-        if cluster is not None:
+        if cluster.forwarder is not None:
             cluster.forwarder.serves = service.serves
             cluster.forwarder.start()
             self._stack.push_async_callback(cluster.forwarder.stop)
         await self._listen(app)
-        await member.serve(self.internal_address)
-        self._stack.push_async_callback(self._drain, app[GATE], member)
+        await cluster.member.serve(self.internal_address)
+        self._stack.push_async_callback(self._drain, app[GATE], cluster.member)
         log.info(
             "server.listening",
             host=settings.server.host,
@@ -191,28 +190,9 @@ class Daemon:
         self._stack.push_async_callback(server.stop)
         return await server.start()
 
-    def _make_member(self, database: Database, name: str) -> ClusterNode:
-        settings = self.settings.cluster
-        address = settings.advertise or settings.listen
-        return ClusterNode(
-            ClusterRows(database),
-            name=name,
-            address="" if address.endswith(":0") else address,
-            clustered=bool(settings.listen),
-            interval_s=settings.poll_interval_s,
-        )
-
-    def _make_cluster(self, member: ClusterNode) -> Cluster | None:
-        settings = self.settings.cluster
-        if not settings.listen:
-            return None
-        return build_cluster(
-            member.view,
-            member.name,
-            _picked(ClusterLimits, settings),
-            secret=settings.secret,
-            credentials_key=key_of(self.settings),
-        )
+    def _make_cluster(self, database: Database, name: str) -> Cluster:
+        limits = _picked(ClusterLimits, self.settings.cluster)
+        return build_cluster(self.settings, limits, ClusterRows(database), name, key_of(self.settings))
 
     async def _start_keyring(self, database: Database, accounts: Accounts) -> Keyring:
         settings = self.settings.credentials
@@ -317,7 +297,7 @@ class Daemon:
         voice: VoiceGateway | None,
         redelivery: Redelivery,
         streams: StreamHub,
-        cluster: Cluster | None,
+        cluster: Cluster,
     ) -> web.Application:
         server = self.settings.server
         return build_app(
@@ -331,8 +311,8 @@ class Daemon:
             trust_forwarded=server.trust_forwarded,
             voice=voice,
             streams=streams,
-            forwarder=cluster.forwarder if cluster else None,
-            proofs=cluster.proofs if cluster else None,
+            forwarder=cluster.forwarder,
+            proofs=cluster.proofs,
             mint=self._mint,
             clock=wall_clock_ms,
         )

@@ -10,7 +10,7 @@ from engine.api.docs import DOCUMENTATION, Documentation
 from engine.api.health import SERVICE
 from engine.api.limits import ApiLimits
 from engine.api.middleware import GATE, Gate, edge
-from engine.api.peers import PROOFS
+from engine.api.peers import PROOFS, add_peer_routes
 from engine.api.rate_limit import RateLimiter, RateLimits
 from engine.api.routes import ACCOUNT_ROUTES, OPEN_ROUTES, ROUTES, add_routes
 from engine.clock import Clock, wall_clock_ms
@@ -85,6 +85,8 @@ def build_app(
     if proofs is not None:
         app[PROOFS] = proofs
     add_routes(app, api)
+    if forwarder is not None:
+        add_peer_routes(app, forwarder)
     if streams is not None:
         app.on_shutdown.append(_ending(streams))
     return app

@@ -14,6 +14,7 @@ from engine.api.problems import UNAVAILABLE, ApiError, respond
 from engine.api.roots import root_of
 from engine.cluster.forwarder import Forwarder
 from engine.cluster.messages import PROOF, REFUSED, TIME, Answer, Message, Refusal
+from engine.cluster.peers import LOOK_PATH
 from engine.cluster.proof import Proofs, Verdict
 from engine.errors import NotServing
 from engine.logs import get_logger
@@ -76,6 +77,18 @@ def not_serving() -> ApiError:
 
 def _misdirected(message: str, refusal: Refusal) -> ApiError:
     return ApiError(421, UNAVAILABLE, message, {REFUSED: refusal})
+
+
+def add_peer_routes(app: web.Application, forwarder: Forwarder) -> None:
+    """Serve what only other nodes ask for; to everybody else it is not there."""
+
+    async def look(request: web.Request) -> web.Response:
+        if not from_peer(request):
+            raise web.HTTPNotFound
+        await forwarder.directory.refresh()
+        return web.Response(status=204)
+
+    app.router.add_post(LOOK_PATH, look)
 
 
 async def at_owner(

@@ -19,6 +19,10 @@ from engine.logs import get_logger
 log = get_logger()
 
 SWEEP_S = 0.5
+HINT_S = 1.0
+"""How long a hint may wait to be sent."""
+LOOK_PATH = "/cluster/look"
+"""Where the internal listener takes the hint to look at the rows."""
 _OUTCOMES = ("answered", "refused", "unsent", "lost")
 
 
@@ -158,6 +162,23 @@ class Peers:
                 for outcome in _OUTCOMES:
                     with contextlib.suppress(KeyError):
                         metrics.FORWARDED.remove(name, outcome)
+
+
+class LookHints:
+    """Tells other nodes to look at the rows now.
+
+    Args:
+        peers: reaches them.
+    """
+
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+
+    async def look(self, peer: Peer) -> None:
+        """Tell one node; best effort."""
+        message = Message("POST", LOOK_PATH, b"Host: node\r\n", repeatable=True)
+        with contextlib.suppress(NotSent, NoAnswer):
+            await self._peers.ask(peer, message, time.monotonic() + HINT_S)
 
 
 def _count(peer: Peer, outcome: str) -> None:

@@ -18,7 +18,6 @@ from tests.support.daemon import DaemonProcess
 from tests.support.fixtures import make_open_directory
 
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
-MAIN = Path(__file__).with_name("lease_directory.py")
 TIMEOUT_S = 60.0
 
 _databases = (f"nodes_{n}" for n in count(1))
@@ -34,7 +33,6 @@ class Node(DaemonProcess):
         given = {
             "POINTSMAN_CREDENTIALS_KEY": KEY,
             "POINTSMAN_CLUSTER_LISTEN": str(self.socket),
-            "NODES": str(root),
             **settings,
         }
         super().__init__(root / name, database_url=dsn, settings=given)
@@ -51,11 +49,6 @@ class Node(DaemonProcess):
         """How many requests it has sent on, by outcome."""
         text = requests.get(f"{self.url}/metrics", timeout=10).text
         return {outcome: float(n) for outcome, n in _FORWARDED.findall(text)}
-
-    def _command(self) -> list[str]:
-        command = super()._command()
-        at = command.index("-m")
-        return [*command[:at], str(MAIN), *command[at + 2 :]]
 
 
 @dataclass
