@@ -29,12 +29,15 @@ class CallbackUrl:
     """A callable URL, taken apart.
 
     `text` is what is sent and signed: scheme, host and port as configured, path and query verbatim.
-    `host` is bare (no brackets), `origin` is "host:port" for limits, `public` is for logs: `text` without
-    its query. `user` is None when no user info was given.
+    `host` is bare (no brackets), `target` is path and query, `origin` is "host:port" for limits, `public` is
+    for logs: `text` without its query. `user` is None when no user info was given.
     """
 
     text: str
+    scheme: str
     host: str
+    port: int
+    target: str
     netloc: str
     origin: str
     public: str
@@ -107,11 +110,15 @@ def _assemble(parts: SplitResult, port: int | None) -> CallbackUrl:
     path = _ascii(parts.path) or "/"
     query = f"?{_ascii(parts.query)}" if parts.query else ""
     user, _, password = user_info.partition(":")
+    actual_port = port or _DEFAULT_PORTS[parts.scheme]
     return CallbackUrl(
         text=f"{parts.scheme}://{netloc}{path}{query}",
+        scheme=parts.scheme,
         host=host,
+        port=actual_port,
+        target=f"{path}{query}",
         netloc=netloc,
-        origin=f"{bracketed.lower()}:{port or _DEFAULT_PORTS[parts.scheme]}",
+        origin=f"{bracketed.lower()}:{actual_port}",
         public=f"{parts.scheme}://{netloc}{path}",
         user=unquote(user) if user_info else None,
         password=unquote(password),

@@ -67,8 +67,8 @@ class HttpAnswer:
     body: bytes
 
     def header(self, name: bytes) -> bytes | None:
-        """Return the first value of a header, given in lower case; None when it is not there."""
-        return next((value for each, value in self.headers if each.lower() == name), None)
+        """Return the first value of a header, by its name in lower case; None when it is not there."""
+        return next((value.strip() for each, value in self.headers if each.lower() == name), None)
 
 
 class AnswerReader:
@@ -161,7 +161,7 @@ class AnswerReader:
 
     def answer(self) -> HttpAnswer:
         """Return the answer, whose head has to be complete; the body only if it is complete, too."""
-        body = self._body if self.complete else ()
+        body = self._body if self.complete and self._size <= self.body_bytes_max else ()
         return HttpAnswer(self.status, self._headers, body[0] if len(body) == 1 else b"".join(body))
 
     def _failure(self, fault: Fault, detail: str) -> HttpFailure:
@@ -194,8 +194,8 @@ class AnswerReader:
             return
         self._headers.append((name, value))
         self._head_size += len(name) + len(value)
-        if self._head_size > _HEAD_BYTES_MAX:
-            raise HttpParserError("a head without end")
+        if self._head_size > _HEAD_BYTES_MAX or b"\x00" in value:
+            raise HttpParserError("a head without end, or with zeros")
 
     def on_headers_complete(self) -> None:
         """Tell an interim answer from the one that is waited for."""

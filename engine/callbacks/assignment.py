@@ -37,6 +37,9 @@ from engine.routing.commands import (
 from engine.routing.effects import AssignmentCallback
 
 _KIND = "assignment"
+_SECONDS = metrics.CALLBACK_SECONDS.labels(_KIND)
+_DELIVERED = metrics.CALLBACKS.labels(_KIND, "delivered")
+_FAILED = metrics.CALLBACKS.labels(_KIND, "failed")
 _log = get_logger()
 
 
@@ -176,7 +179,7 @@ class AssignmentCallbacks:
             self._lines.release(receiver)
             self._pump()
         duration_s = clock() - started_s
-        metrics.CALLBACK_SECONDS.labels(_KIND).observe(duration_s)
+        _SECONDS.observe(duration_s)
         duration_ms = round(duration_s * 1000)
         if isinstance(result, CallbackFailure):
             return self._failed(entry, result, duration_ms)
@@ -192,7 +195,7 @@ class AssignmentCallbacks:
             return failure
 
     def _failed(self, entry: OpenCallback, failure: CallbackFailure, duration_ms: int) -> Command | None:
-        metrics.CALLBACKS.labels(_KIND, "failed").inc()
+        _FAILED.inc()
         _log.warning(
             "callback.failed",
             **entry.log_fields(),
@@ -223,7 +226,7 @@ class AssignmentCallbacks:
 
 
 def _delivered(entry: OpenCallback, instruction: Instruction, duration_ms: int) -> Command:
-    metrics.CALLBACKS.labels(_KIND, "delivered").inc()
+    _DELIVERED.inc()
     about = {**entry.log_fields(), "instruction": instruction.name, "duration_ms": duration_ms}
     log_facts([("callback.delivered", about)])
     if instruction.alert is not None:

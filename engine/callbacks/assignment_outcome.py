@@ -141,16 +141,18 @@ class Outcomes:
 
         Raises RoutingError, WorkspaceNotFound, or the last PointsmanError when it takes too long.
         """
-        clock = asyncio.get_running_loop().time
-        until_s = clock() + self._limits.outcome_retry_s
-        pauses = backoff_s(self._limits.backoff_first_s, self._limits.backoff_max_s, self._random)
+        pauses, until_s = None, 0.0
         while True:
             try:
                 return await self._submit(entry.workspace_sid, command)
             except WorkspaceNotFound:
                 raise
             except PointsmanError:
-                if clock() >= until_s:
+                now_s = asyncio.get_running_loop().time()
+                if pauses is None:
+                    until_s = now_s + self._limits.outcome_retry_s
+                    pauses = backoff_s(self._limits.backoff_first_s, self._limits.backoff_max_s, self._random)
+                if now_s >= until_s:
                     raise
                 await asyncio.sleep(next(pauses))
 

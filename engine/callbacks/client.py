@@ -1,7 +1,8 @@
 """One signed form POST to a URL that a customer configured, within a deadline and a size.
 
-All callbacks share one session: connections are kept and reused, cookies, redirects, proxies from the
+All callbacks share a pool of connections, which are kept and reused; cookies, redirects, proxies from the
 environment and compressed answers are not wanted. How many go out at a time is the dispatcher's business.
+What does not change from one callback to the next is worked out once per URL.
 """
 
 import asyncio
@@ -9,21 +10,21 @@ import base64
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
-from types import SimpleNamespace
-from typing import Any
+from functools import lru_cache
 
-import aiohttp
 from aiohttp.abc import AbstractResolver
-from aiohttp.connector import Connection
 from yarl import URL
 
 from engine import __version__
 from engine.callback_urls import CallbackUrl, InvalidCallbackUrl, parse_callback_url
 from engine.callbacks import failures, signature
+from engine.callbacks.connecting import Connector
 from engine.callbacks.failures import CallbackFailure, failure_of
 from engine.callbacks.limits import CallbackLimits
 from engine.callbacks.url_policy import AddressRefused, GuardedResolver, PooledResolver, check_literal
+from engine.http_answer import HttpAnswer, HttpFailure
+from engine.http_connection import HttpConnection, header_lines, never, request_bytes, request_head
+from engine.http_pool import HttpPool, Make
 
 USER_AGENT = f"pointsman/{__version__}"
 
@@ -34,10 +35,8 @@ Fields = Mapping[str, str] | Sequence[tuple[str, str]]
 
 _FORM = URL("http://form/")
 """Its query encodes forms: ten times faster than urllib, which would cost a fifth of a callback's time."""
-_RESENDS_MAX = 3
-_INTERIM_ANSWERS_MAX = 16
-_UNNEEDED_BODY_S = 0.2
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_RECEIVERS_MAX = 4_096
 
 
 @dataclass(slots=True, frozen=True)
@@ -49,33 +48,18 @@ class Answer:
     body: bytes
 
 
-@dataclass(slots=True)
-class _Wire:
-    """What became of the connection of one request."""
+@dataclass(slots=True, frozen=True)
+class _Receiver:
+    """Whom a URL calls, and the head of the requests to it (implements `engine.http_pool.Server`)."""
 
-    connected: bool = False
-    reused: bool = False
+    url: CallbackUrl
+    key: str
+    head: bytes
+    connector: Connector
 
-
-class _Response(aiohttp.ClientResponse):
-    """Gives up on a receiver that says "continue" without end, which would keep the event loop busy."""
-
-    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        protocol = connection.protocol
-        assert protocol is not None
-        read, answers = protocol.read, count(1)
-
-        async def read_few() -> Any:
-            if next(answers) > _INTERIM_ANSWERS_MAX:
-                raise aiohttp.ClientPayloadError("interim answers without end")
-            return await read()
-
-        own = vars(protocol)
-        own["read"] = read_few
-        try:
-            return await super().start(connection)
-        finally:
-            del own["read"]
+    async def connect(self, make: Make) -> HttpConnection:
+        """Connect to one of its addresses that may be called."""
+        return await self.connector.connect(self.url, make)
 
 
 class CallbackClient:
@@ -97,27 +81,17 @@ class CallbackClient:
     ) -> None:
         self._token_of = token_of
         self._allow_private = limits.allow_private
-        self._response_bytes_max = limits.response_bytes_max
         inner = PooledResolver(limits.resolver_threads) if resolver is None else resolver
         self._resolver = GuardedResolver(inner, limits.allow_private)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                resolver=self._resolver,
-                limit=0,
-                keepalive_timeout=limits.keepalive_s,
-                ssl=True if tls is None else tls,
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            auto_decompress=False,
-            headers={"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
-            trace_configs=[_tracing()],
-            response_class=_Response,
-        )
+        self._connector = Connector(self._resolver, tls)
+        self._pool = HttpPool(limits.response_bytes_max, limits.keepalive_s)
+        self._receiver = lru_cache(_RECEIVERS_MAX)(self._find_receiver)
+        self._loop = asyncio.get_running_loop()
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._session.close()
+        await self._pool.close()
+        await self._connector.close()
         await self._resolver.close()
 
     async def post(
@@ -132,6 +106,10 @@ class CallbackClient:
     ) -> Answer:
         """POST a signed form and read the answer.
 
+        A kept connection that the receiver closed is no failure: the request is sent again. It reached
+        nobody, or a receiver that must expect repeats anyway; taking it for a failure would cancel
+        reservations whenever a receiver restarts.
+
         Args:
             url: as configured; user info is sent as Basic authentication, a fragment is not sent.
             fields: decoded form fields, in the order they are sent.
@@ -143,6 +121,21 @@ class CallbackClient:
         Raises:
             CallbackFailure: no 2xx in time; or, when the body matters, no complete one within the size.
         """
+        deadline_s = self._loop.time() + timeout_s
+        receiver = self._receiver(url)
+        token = self._token_of(account_sid)
+        if token is None:
+            raise CallbackFailure(failures.RETRIEVAL, "the account has no auth token to sign with")
+        request = _request(receiver, fields, token, more_headers)
+        try:
+            answer = await self._pool.send(
+                receiver, request, deadline_s, needs_body=_is_success if body_matters else never, repeat=True
+            )
+        except HttpFailure as failure:
+            raise failure_of(failure) from failure
+        return _success(answer)
+
+    def _find_receiver(self, url: str) -> _Receiver:
         try:
             target = parse_callback_url(url)
             check_literal(target.host, self._allow_private)
@@ -150,80 +143,7 @@ class CallbackClient:
             raise CallbackFailure(failures.RETRIEVAL, str(reason)) from reason
         except AddressRefused as reason:
             raise CallbackFailure(failures.CONNECTION, str(reason)) from reason
-        token = self._token_of(account_sid)
-        if token is None:
-            raise CallbackFailure(failures.RETRIEVAL, "the account has no auth token to sign with")
-        body = form_body(fields)
-        headers = _headers(target, fields, token)
-        if more_headers is not None:
-            headers |= more_headers(token, body)
-        deadline_s = asyncio.get_running_loop().time() + timeout_s
-        response = await self._send(target, body, headers, deadline_s)
-        try:
-            return await self._receive(response, deadline_s, body_matters)
-        finally:
-            response.close()
-
-    async def _send(
-        self, target: CallbackUrl, body: bytes, headers: dict[str, str], deadline_s: float
-    ) -> aiohttp.ClientResponse:
-        """Send, and send again when a kept connection turns out to have been closed by the receiver.
-
-        Such a request reached nobody, or a receiver that must expect repeats anyway: taking it for a
-        failure would cancel reservations whenever a receiver restarts.
-        """
-        resends = 0
-        while True:
-            wire = _Wire()
-            try:
-                async with asyncio.timeout_at(deadline_s):
-                    return await self._session.post(
-                        URL(target.text, encoded=True),
-                        data=body,
-                        headers=headers,
-                        allow_redirects=False,
-                        trace_request_ctx=wire,
-                    )
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError) as error:
-                if not wire.reused or resends == _RESENDS_MAX:
-                    raise failure_of(error) from error
-                resends += 1
-            except TimeoutError as error:
-                raise _too_late(wire) from error
-            except (aiohttp.ClientError, OSError, ValueError) as error:
-                raise failure_of(error) from error
-
-    async def _receive(
-        self, response: aiohttp.ClientResponse, deadline_s: float, body_matters: bool
-    ) -> Answer:
-        """Read the body, which also frees the connection for reuse; one that is not needed gets a moment."""
-        wanted = body_matters and 200 <= response.status < 300
-        if not wanted:
-            deadline_s = min(deadline_s, asyncio.get_running_loop().time() + _UNNEEDED_BODY_S)
-        body, flaw = b"", None
-        try:
-            async with asyncio.timeout_at(deadline_s):
-                body = await self._read(response)
-        except TimeoutError:
-            flaw = CallbackFailure(failures.RETRIEVAL, "the answer was not complete in time", late=True)
-        except CallbackFailure as failure:
-            flaw = failure
-        except (aiohttp.ClientError, OSError) as error:
-            flaw = failure_of(error)
-        _require_success(response)
-        if wanted and flaw is not None:
-            flaw.status = response.status
-            raise flaw
-        return Answer(response.status, response.headers.get("Content-Type", ""), body)
-
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        received = bytearray()
-        async for chunk in response.content.iter_chunked(self._response_bytes_max):
-            received += chunk
-            if len(received) > self._response_bytes_max:
-                reason = f"the answer is larger than {self._response_bytes_max} bytes"
-                raise CallbackFailure(failures.RETRIEVAL, reason)
-        return bytes(received)
+        return _Receiver(target, f"{target.scheme}://{target.origin}", _head(target), self._connector)
 
 
 def form_body(fields: Fields) -> bytes:
@@ -231,45 +151,38 @@ def form_body(fields: Fields) -> bytes:
     return _FORM.with_query(fields).raw_query_string.encode("ascii")
 
 
-def _headers(target: CallbackUrl, fields: Fields, token: str) -> dict[str, str]:
-    pairs = fields.items() if isinstance(fields, Mapping) else fields
+def _head(url: CallbackUrl) -> bytes:
     headers = {
-        "Host": target.netloc,
+        "Host": url.netloc,
+        "User-Agent": USER_AGENT,
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",
         "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
-        signature.HEADER: signature.sign(token, target.text, pairs),
     }
-    if target.user is not None:
-        credentials = f"{target.user}:{target.password}".encode()
+    if url.user is not None:
+        credentials = f"{url.user}:{url.password}".encode()
         headers["Authorization"] = f"Basic {base64.b64encode(credentials).decode('ascii')}"
-    return headers
+    return request_head("POST", url.target, headers.items())
 
 
-def _require_success(response: aiohttp.ClientResponse) -> None:
-    status = response.status
-    if 200 <= status < 300:
-        return
+def _request(receiver: _Receiver, fields: Fields, token: str, more_headers: MoreHeaders | None) -> bytes:
+    pairs = fields.items() if isinstance(fields, Mapping) else fields
+    body = form_body(fields)
+    headers = {signature.HEADER: signature.sign(token, receiver.url.text, pairs)}
+    if more_headers is not None:
+        headers |= more_headers(token, body)
+    return request_bytes(receiver.head + header_lines(headers.items()), body)
+
+
+def _is_success(status: int) -> bool:
+    return 200 <= status < 300
+
+
+def _success(answer: HttpAnswer) -> Answer:
+    status = answer.status
+    if _is_success(status):
+        content_type = answer.header(b"content-type") or b""
+        return Answer(status, content_type.decode("utf-8", "replace"), answer.body)
     if status in _REDIRECTS:
         raise CallbackFailure(failures.REDIRECT, f"status {status}: redirects are not followed", status)
     raise CallbackFailure(failures.RETRIEVAL, f"status {status}", status)
-
-
-def _too_late(wire: _Wire) -> CallbackFailure:
-    if wire.connected:
-        return CallbackFailure(failures.RETRIEVAL, "no answer in time", late=True)
-    return CallbackFailure(failures.CONNECTION, "no connection in time", late=True)
-
-
-def _tracing() -> aiohttp.TraceConfig:
-    """Note on each request's `_Wire` how it came by its connection."""
-
-    async def created(_session: aiohttp.ClientSession, context: SimpleNamespace, _: Any) -> None:
-        context.trace_request_ctx.connected = True
-
-    async def reused(_session: aiohttp.ClientSession, context: SimpleNamespace, _: Any) -> None:
-        context.trace_request_ctx.connected = True
-        context.trace_request_ctx.reused = True
-
-    tracing = aiohttp.TraceConfig()
-    tracing.on_connection_create_end.append(created)
-    tracing.on_connection_reuseconn.append(reused)
-    return tracing

@@ -13,10 +13,13 @@ from engine.callbacks.event_fields import EventReceiver, event_fields
 from engine.callbacks.failures import RETRIEVAL, CallbackFailure
 from engine.callbacks.lane import Delivery
 from engine.clock import Clock
-from engine.logs import get_logger
+from engine.logs import get_logger, log_facts
 from engine.routing.effects import Event
 
 KIND = "event"
+_SECONDS = metrics.CALLBACK_SECONDS.labels(KIND)
+_DELIVERED = metrics.CALLBACKS.labels(KIND, "delivered")
+_FAILED = metrics.CALLBACKS.labels(KIND, "failed")
 
 log = get_logger()
 
@@ -48,8 +51,8 @@ async def attempt(
     started_s = time_s()
     outcome = await _post(sender, facts, delivery, timeout_s, clock)
     duration_s = time_s() - started_s
-    metrics.CALLBACK_SECONDS.labels(KIND).observe(duration_s)
-    metrics.CALLBACKS.labels(KIND, "delivered" if isinstance(outcome, int) else "failed").inc()
+    _SECONDS.observe(duration_s)
+    (_DELIVERED if isinstance(outcome, int) else _FAILED).inc()
     _log(facts, delivery, outcome, round(duration_s * 1000))
     return outcome
 
@@ -102,7 +105,7 @@ def _log(facts: EventReceiver, delivery: Delivery, outcome: CallbackFailure | in
         "duration_ms": duration_ms,
     }
     if isinstance(outcome, int):
-        log.info("event_callback.delivered", **told, status=outcome)
+        log_facts([("event_callback.delivered", told | {"status": outcome})])
         return
     log.warning(
         "event_callback.failed", **told, status=outcome.status, code=outcome.code, reason=outcome.reason

@@ -3,9 +3,9 @@
 import ssl
 from dataclasses import dataclass
 
-import aiohttp
-
+from engine.callbacks.connecting import NameUnknown
 from engine.callbacks.url_policy import AddressRefused
+from engine.http_answer import Fault, HttpFailure
 
 RETRIEVAL = 11200
 CONNECTION = 11205
@@ -41,40 +41,39 @@ class CallbackFailure(Exception):
         return f"{self.code} {self.reason}"
 
 
-def failure_of(error: Exception) -> CallbackFailure:
+def failure_of(failure: HttpFailure) -> CallbackFailure:
     """Classify what the HTTP client raised while connecting, sending or reading."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return _certificate_failure(error.certificate_error)
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return _connection_failure(error)
-    for kind, code, reason in _KINDS:
+    if failure.fault is Fault.NO_CONNECTION:
+        return _connection_failure(failure.__cause__, failure.detail)
+    if failure.fault is Fault.LATE and not failure.sent:
+        return CallbackFailure(CONNECTION, failure.detail, late=True)
+    late = failure.fault is Fault.LATE
+    return CallbackFailure(_CODES[failure.fault], failure.detail, failure.status, late)
+
+
+_CODES = {
+    Fault.LATE: RETRIEVAL,
+    Fault.TOO_LARGE: RETRIEVAL,
+    Fault.CLOSED: CONNECTION,
+    Fault.BROKEN_OFF: PROTOCOL,
+    Fault.MALFORMED: PROTOCOL,
+}
+
+
+def _connection_failure(error: BaseException | None, detail: str) -> CallbackFailure:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in _NAME_MISMATCHES:
+            return CallbackFailure(CERTIFICATE_NAME, "the certificate is for another host")
+        return CallbackFailure(CERTIFICATE_PATH, "the certificate is not trusted")
+    for kind, code, reason in _CAUSES:
         if isinstance(error, kind):
-            return CallbackFailure(code, reason)
-    return CallbackFailure(RETRIEVAL, type(error).__name__)
+            return CallbackFailure(code, reason or str(error))
+    return CallbackFailure(CONNECTION, f"no connection: {detail}")
 
 
-_KINDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], int, str], ...] = (
-    (AddressRefused, CONNECTION, "the address is refused"),
-    (ssl.SSLError, TLS, "TLS failed"),
-    (aiohttp.ServerDisconnectedError, CONNECTION, "the connection was closed before the answer"),
-    (aiohttp.ClientPayloadError, PROTOCOL, "the answer broke off"),
-    (aiohttp.InvalidURL, RETRIEVAL, "the URL cannot be called"),
-    (aiohttp.ClientResponseError, PROTOCOL, "the answer is not HTTP"),
-    (OSError, CONNECTION, "the connection broke"),
+_CAUSES: tuple[tuple[type[OSError], int, str], ...] = (
+    (AddressRefused, CONNECTION, ""),
+    (NameUnknown, HOST_NAME, "the host name could not be resolved"),
+    (ssl.SSLError, TLS, "the TLS handshake failed"),
 )
-
-
-def _certificate_failure(error: Exception) -> CallbackFailure:
-    if getattr(error, "verify_code", None) in _NAME_MISMATCHES:
-        return CallbackFailure(CERTIFICATE_NAME, "the certificate is for another host")
-    return CallbackFailure(CERTIFICATE_PATH, "the certificate is not trusted")
-
-
-def _connection_failure(error: aiohttp.ClientConnectorError) -> CallbackFailure:
-    if isinstance(error.os_error, AddressRefused):
-        return CallbackFailure(CONNECTION, str(error.os_error))
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return CallbackFailure(HOST_NAME, "the host name could not be resolved")
-    if isinstance(error, aiohttp.ClientConnectorSSLError):
-        return CallbackFailure(TLS, "the TLS handshake failed")
-    return CallbackFailure(CONNECTION, f"no connection: {error.os_error.strerror or error.os_error}")
+"""Why there was no connection; without a reason, the error says it."""

@@ -5,7 +5,6 @@ account's auth token.
 """
 
 import base64
-import hashlib
 import hmac
 
 
@@ -19,7 +18,7 @@ def headers(token: str, message_id: str, timestamp_s: int, body: bytes) -> dict[
         body: as it is sent.
     """
     signed = f"{message_id}.{timestamp_s}.".encode() + body
-    digest = hmac.new(token.encode(), signed, hashlib.sha256).digest()
+    digest = hmac.digest(token.encode(), signed, "sha256")
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp_s),

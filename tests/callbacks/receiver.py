@@ -102,7 +102,9 @@ async def serving(
 
 
 @asynccontextmanager
-async def raw_server(handler: RawHandler) -> AsyncIterator[str]:
+async def raw_server(
+    handler: RawHandler, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
     """A server that speaks whatever `handler` writes after it has read one request's head."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -113,7 +115,7 @@ async def raw_server(handler: RawHandler) -> AsyncIterator[str]:
         finally:
             writer.transport.abort()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(connected, host, port, ssl=tls)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:

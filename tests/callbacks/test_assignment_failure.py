@@ -1,24 +1,17 @@
 """A primary URL that fails, in every way a network knows, and what follows."""
 
 import asyncio
-import datetime as dt
 import socket
-import ssl
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from structlog.testing import capture_logs
 
 from engine.callbacks.limits import CallbackLimits
 from engine.routing.commands import AssignmentCallbackFailed, AssignmentInstructed, Command
+from tests.callbacks.certificates import certificate_for
 from tests.callbacks.receiver import (
     RawHandler,
     Received,
@@ -223,35 +216,6 @@ async def test_the_fallback_gets_the_same_fields_signed_for_its_own_url() -> Non
     primary, fallback = receiver.received
     assert primary.fields == fallback.fields
     assert primary.headers["X-Twilio-Signature"] != fallback.headers["X-Twilio-Signature"]
-
-
-@contextmanager
-def certificate_for(name: str, folder: Path) -> Iterator[tuple[ssl.SSLContext, ssl.SSLContext]]:
-    """Yield a server's and a trusting client's TLS context for a self-signed certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = folder / "both.pem"
-    pem.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(pem)
-    yield server, ssl.create_default_context(cafile=str(pem))
 
 
 async def test_https_receivers_are_called_when_their_certificate_is_trusted(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ MALFORMED = {
     "a length and chunks": OK + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "a negative length": OK + b"Content-Length: -2\r\n\r\n",
     "a chunk without size": CHUNKED + b"zz\r\n",
+    "a zero in a header": OK + b"X: a\x00b\r\nContent-Length: 0\r\n\r\n",
     "a long line": OK + b"X: " + b"y" * 70_000,
     "many lines": OK + b"X-Header: y\r\n" * 8_000 + b"\r\n",
     "interim answers without end": b"HTTP/1.1 100 Continue\r\n\r\n" * 17 + OK + b"Content-Length: 0\r\n\r\n",
@@ -124,7 +125,7 @@ def test_what_is_too_large_is_refused_and_not_kept(case: str) -> None:
     with pytest.raises(HttpFailure) as caught:
         reader.feed(TOO_LARGE[case])
     assert (caught.value.fault, caught.value.status) == (Fault.TOO_LARGE, 200)
-    assert len(reader.answer().body) <= BODY_MAX
+    assert reader.answer().body == b""
 
 
 @pytest.mark.parametrize(

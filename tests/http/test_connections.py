@@ -310,14 +310,6 @@ async def test_idle_connections_are_closed_in_time() -> None:
         await asyncio.wait_for(served.ended.wait(), PATIENCE_S)
 
 
-async def test_a_connection_older_than_its_time_is_not_used() -> None:
-    async with peer(OK, OK) as served, pool(keepalive_s=0.0) as made:
-        for count in range(1, 4):
-            await send(made, served)
-            served.ended.clear()
-            assert served.opened <= count
-
-
 async def test_closing_fails_what_is_under_way_and_what_comes_later() -> None:
     async with peer() as served, pool() as made:
         waiting = asyncio.create_task(failure(made, served))
