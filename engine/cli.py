@@ -67,13 +67,39 @@ def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @main.command()
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Processes that share the port, each a node of its own.",
+)
 @_settings_options
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, *, processes: int | None) -> None:
     """Run the daemon until SIGTERM or SIGINT."""
+    logs.configure(settings.logging)
+    if processes is not None:
+        cluster = settings.cluster.model_copy(update={"processes": processes})
+        settings = settings.model_copy(update={"cluster": cluster})
+    if settings.cluster.processes > 1:
+        from engine import processes as several
+
+        sys.exit(several.run(settings))
     from engine import daemon
 
-    logs.configure(settings.logging)
     daemon.run(settings)
+
+
+@main.command("serve-process", hidden=True)
+@click.option("--link", type=int, required=True)
+def serve_process(link: int) -> None:
+    """Run as one of the processes of `serve --processes`."""
+    from engine import daemon
+    from engine.process_link import ParentLink
+
+    parent = ParentLink(link)
+    logs.configure(parent.settings.logging, process=parent.place.number)
+    with _failures():
+        daemon.run_process(parent)
 
 
 @main.command()

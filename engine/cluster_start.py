@@ -1,5 +1,6 @@
 """The parts that speak with other nodes, put together."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from engine.clock import wall_clock_ms
@@ -8,6 +9,8 @@ from engine.cluster.limits import ClusterLimits
 from engine.cluster.node import ClusterNode
 from engine.cluster.peers import LookHints, Peers
 from engine.cluster.proof import Proofs, shared_secret
+from engine.cluster.sibling_metrics import SiblingMetrics
+from engine.process_link import Place
 from engine.settings import Settings
 from engine.storage.cluster import ClusterRows
 
@@ -19,10 +22,18 @@ class Cluster:
     member: ClusterNode
     proofs: Proofs | None = None
     forwarder: Forwarder | None = None
+    metrics_text: Callable[[], Awaitable[bytes]] | None = None
+    """Tells the metrics of all processes of this host, when there are several."""
 
 
 def build_cluster(
-    settings: Settings, limits: ClusterLimits, rows: ClusterRows, name: str, credentials_key: bytes
+    settings: Settings,
+    limits: ClusterLimits,
+    rows: ClusterRows,
+    name: str,
+    credentials_key: bytes,
+    *,
+    place: Place | None = None,
 ) -> Cluster:
     """Put the parts together; nothing is started.
 
@@ -32,6 +43,7 @@ def build_cluster(
         rows: the rows that nodes know each other by.
         name: this node's name among the owners.
         credentials_key: the key that all nodes have.
+        place: which of several processes of a host this is.
     """
     given = settings.cluster
     address = given.advertise or given.listen
@@ -47,4 +59,8 @@ def build_cluster(
     )
     if not given.listen:
         return Cluster(member)
-    return Cluster(member, proofs, Forwarder(member.view, peers, limits.forward_patience_s))
+    forwarder = Forwarder(member.view, peers, limits.forward_patience_s)
+    if place is None:
+        return Cluster(member, proofs, forwarder)
+    metrics = SiblingMetrics(peers, place.number, place.siblings())
+    return Cluster(member, proofs, forwarder, metrics.text)

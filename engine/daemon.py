@@ -54,6 +54,7 @@ from engine.garbage import collect_seldom
 from engine.housekeeping import Housekeeping
 from engine.keyring import Keyring
 from engine.logs import get_logger
+from engine.process_link import ParentLink
 from engine.routing.commands import Command
 from engine.routing.limits import RoutingLimits
 from engine.runtime.limits import RuntimeLimits
@@ -103,10 +104,12 @@ class Daemon:
 
     Args:
         settings: the whole tree.
+        parent: who started this process beside others; None when there is one process.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, parent: ParentLink | None = None) -> None:
         self.settings = settings
+        self._parent = parent
         self.credentials: Credentials | None = None
         self.port = 0
         """The port it listens on; known once started."""
@@ -140,7 +143,7 @@ class Daemon:
         self.credentials = await ensure_credentials(settings, accounts)
         keyring = await self._start_keyring(database, accounts)
         voice = await self._start_voice_gateway(keyring)
-        node = self._stack.enter_context(NodeName(settings.database.data_dir))
+        node = self._stack.enter_context(NodeName(settings.database.data_dir, self._number()))
         cluster = self._make_cluster(database, node.name)
         hub = Hub(_picked(BridgeLimits, settings.bridge), keyring, wall_clock_ms)
         alerts = AlertWriter(Alerts(database), self._mint, wall_clock_ms)
@@ -190,9 +193,16 @@ class Daemon:
         self._stack.push_async_callback(server.stop)
         return await server.start()
 
+    def _number(self) -> int:
+        """Which of the processes of this host it is."""
+        return 0 if self._parent is None else self._parent.place.number
+
     def _make_cluster(self, database: Database, name: str) -> Cluster:
         limits = _picked(ClusterLimits, self.settings.cluster)
-        return build_cluster(self.settings, limits, ClusterRows(database), name, key_of(self.settings))
+        place = None if self._parent is None else self._parent.place
+        return build_cluster(
+            self.settings, limits, ClusterRows(database), name, key_of(self.settings), place=place
+        )
 
     async def _start_keyring(self, database: Database, accounts: Accounts) -> Keyring:
         settings = self.settings.credentials
@@ -313,6 +323,7 @@ class Daemon:
             streams=streams,
             forwarder=cluster.forwarder,
             proofs=cluster.proofs,
+            metrics_text=cluster.metrics_text,
             mint=self._mint,
             clock=wall_clock_ms,
         )
@@ -355,6 +366,7 @@ class Daemon:
         site = Site(
             runner,
             Address(server.host, server.port),
+            reuse_port=self._parent is not None,
             keepalive_timeout=server.keepalive_timeout_s,
             **common,
         )
@@ -365,13 +377,20 @@ class Daemon:
     async def _drain(self, gate: Gate, member: ClusterNode) -> None:
         """Let other nodes have the workspaces while requests are still answered here."""
         gate.drain()
-        await member.drain()
+        parent = self._parent
+        await member.drain(without=parent.place.addresses if parent and parent.all_stop else ())
 
 
 def run(settings: Settings) -> None:
     """Run the daemon until SIGTERM or SIGINT; raises what `Daemon.start` raises."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
         runner.run(serve(settings))
+
+
+def run_process(parent: ParentLink) -> None:
+    """Run as one of several processes, until its parent or a signal stops it; raises as `run`."""
+    with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
+        runner.run(serve(parent.settings, parent))
 
 
 def migrate(settings: Settings) -> int:
@@ -380,10 +399,12 @@ def migrate(settings: Settings) -> int:
         return runner.run(_migrate_once(settings))
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, parent: ParentLink | None = None) -> None:
     """Run the daemon in this event loop until SIGTERM or SIGINT; raises what `Daemon.start` raises."""
-    stopping = _stop_on_signal()
-    daemon = Daemon(settings)
+    stopping = stop_on_signal()
+    daemon = Daemon(settings, parent)
+    if parent is not None:
+        asyncio.get_running_loop().add_reader(parent.fileno(), parent.read, stopping.set)
     start = asyncio.create_task(daemon.start(), name="start")
     stop = asyncio.create_task(stopping.wait(), name="stop")
     try:
@@ -394,7 +415,10 @@ async def serve(settings: Settings) -> None:
         if start.cancelled():
             return
         await start
-        _show_credentials(daemon)
+        if daemon.credentials is not None:
+            show_credentials(daemon.credentials, settings)
+        if parent is not None:
+            parent.listening()
         collect_seldom()
         await stop
     finally:
@@ -405,7 +429,7 @@ async def serve(settings: Settings) -> None:
     log.info("server.stopped", duration_ms=round((time.perf_counter() - began_s) * 1000))
 
 
-def _stop_on_signal() -> asyncio.Event:
+def stop_on_signal() -> asyncio.Event:
     """Return an event that the first signal sets; the second ends the process."""
     stopping = asyncio.Event()
 
@@ -423,7 +447,8 @@ def _stop_on_signal() -> asyncio.Event:
     return stopping
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes the event loop; None takes the usual one."""
     if sys.platform == "win32":
         return None
     return uvloop.new_event_loop
@@ -440,14 +465,13 @@ async def _migrate_once(settings: Settings) -> int:
     return len(read_migrations(sql_directory() / "migrations"))
 
 
-def _show_credentials(daemon: Daemon) -> None:
-    """Tell the credentials that were made on this start, this once and not in the log."""
-    made = daemon.credentials
-    if made is None or not made.created:
+def show_credentials(made: Credentials, settings: Settings) -> None:
+    """Tell the credentials if they were made on this start, this once and not in the log."""
+    if not made.created:
         return
     click.echo(f"Account SID: {made.account_sid}")
     click.echo(f"Auth token:  {made.auth_token}")
-    click.echo(f"They are kept in {daemon.settings.database.data_dir / CREDENTIALS_FILE}.")
+    click.echo(f"They are kept in {settings.database.data_dir / CREDENTIALS_FILE}.")
 
 
 def _picked(kind: type[L], *sections: BaseModel) -> L:

@@ -16,20 +16,24 @@ from engine.storage.pool import Database, is_unavailable
 log = get_logger()
 
 EMBEDDED_DIRECTORY = "postgres"
+CONNECTIONS_USUAL = 60
+"""Connections that the embedded server takes when nothing else is said."""
 CONNECT_RETRY_MIN_S = 0.1
 CONNECT_RETRY_MAX_S = 2.0
 REFUSALS = {"28", "3D"}
 """Classes of SQLSTATE: a bad user or password, a database that does not exist."""
 
 
-def embedded(settings: Settings) -> EmbeddedPostgres:
-    """Return the embedded server of the data directory, not started."""
+def embedded(settings: Settings, connections: int = 0) -> EmbeddedPostgres:
+    """Return the embedded server of the data directory, not started; it takes at least so many
+    connections."""
     database = settings.database
     return EmbeddedPostgres(
         database.data_dir / EMBEDDED_DIRECTORY,
         bin_dir=Path(database.bin_dir) if database.bin_dir else None,
         run_as=database.run_as or None,
         ours=database.data_dir,
+        settings={"max_connections": str(connections)} if connections > CONNECTIONS_USUAL else None,
     )
 
 

@@ -49,8 +49,12 @@ def log_facts(facts: Facts) -> None:
     _fact_log.write(facts)
 
 
-def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
-    """Send the log of this process to `stream` (default: standard error) as the settings say."""
+def configure(settings: LoggingSettings, stream: TextIO | None = None, *, process: int | None = None) -> None:
+    """Send the log of this process to `stream` (default: standard error) as the settings say.
+
+    `process` is its number among several, which every event then has.
+    """
+    constant = {} if process is None else {"process": process}
     out = sys.stderr if stream is None else stream
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     processors: list[Processor] = [
@@ -58,13 +62,14 @@ def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _with(constant),
         redactor(settings.redact),
     ]
     _fact_log.write = _each_fact
     if settings.format == "json" or (settings.format == "auto" and not out.isatty()):
         processors.append(json_line)
         if level <= logging.INFO:
-            _fact_log.write = LineSink(out).facts
+            _fact_log.write = LineSink(out, constant).facts
     else:
         processors.append(
             structlog.dev.ConsoleRenderer(
@@ -81,6 +86,16 @@ def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
     logging.captureWarnings(capture=True)
     for name in _LIBRARIES_QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _with(constant: dict[str, Any]) -> Processor:
+    """Make the processor that gives every event these fields."""
+
+    def add(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event.update(constant)
+        return event
+
+    return add
 
 
 def _each_fact(facts: Facts) -> None:
@@ -140,8 +155,9 @@ def _as_json(line: dict[str, Any]) -> str:
 class LineSink:
     """Writes lines and survives a stream that is gone: a full disk must not stop routing."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, constant: dict[str, Any] | None = None) -> None:
         self._out = out
+        self._constant = constant or {}
 
     def facts(self, facts: Facts) -> None:
         """Write a JSON line for each event, all with the present time."""
@@ -149,6 +165,7 @@ class LineSink:
             "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
             "level": "info",
             "event": "",
+            **self._constant,
         }
         self.msg("\n".join(_as_json({**first, **fields, "event": name}) for name, fields in facts))
 

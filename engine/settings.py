@@ -395,6 +395,8 @@ class DeskSettings(_Section):
 class ClusterSettings(_Section):
     """Several nodes on one database."""
 
+    processes: Annotated[Int, Field(ge=1, le=64)] = 1
+    """Processes that share the port, each of them a node; one per core that is to be used."""
     listen: Annotated[str, AfterValidator(_address)] = ""
     """Where requests of other nodes are taken: "host:port" or the path of a unix socket; empty is nowhere."""
     advertise: Annotated[str, AfterValidator(_address)] = ""

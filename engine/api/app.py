@@ -7,7 +7,7 @@ from aiohttp import web
 from engine.api.auth import Authenticator
 from engine.api.call import Api
 from engine.api.docs import DOCUMENTATION, Documentation
-from engine.api.health import SERVICE
+from engine.api.health import METRICS, SERVICE, own_metrics
 from engine.api.limits import ApiLimits
 from engine.api.middleware import GATE, Gate, edge
 from engine.api.peers import PROOFS, add_peer_routes
@@ -41,6 +41,7 @@ def build_app(
     streams: StreamHub | None = None,
     forwarder: Forwarder | None = None,
     proofs: Proofs | None = None,
+    metrics_text: Callable[[], Awaitable[bytes]] | None = None,
     mint: SidFactory | None = None,
     clock: Clock = wall_clock_ms,
 ) -> web.Application:
@@ -59,6 +60,7 @@ def build_app(
         streams: the event streams, which end when the application shuts down; None refuses them.
         forwarder: reaches the nodes that own other workspaces; None when there are no other nodes.
         proofs: knows requests of other nodes; without it none is.
+        metrics_text: makes the text of the metrics; by default this process's own.
         mint: makes the SIDs of what clients create.
         clock: milliseconds since the epoch.
     """
@@ -82,6 +84,7 @@ def build_app(
     app = web.Application(middlewares=[edge], client_max_size=given.request_bytes_max)
     app[GATE], app[API], app[SERVICE] = Gate(), api, service
     app[DOCUMENTATION] = Documentation((*ROUTES, *ACCOUNT_ROUTES), OPEN_ROUTES, api)
+    app[METRICS] = metrics_text or own_metrics
     if proofs is not None:
         app[PROOFS] = proofs
     add_routes(app, api)

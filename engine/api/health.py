@@ -1,5 +1,7 @@
 """Probes and metrics, for machines on the operator's side: no credentials needed."""
 
+from collections.abc import Awaitable, Callable
+
 import orjson
 from aiohttp import web
 
@@ -9,8 +11,15 @@ from engine.api.middleware import GATE
 from engine.api.operations import operation
 from engine.runtime.service import RoutingService
 
+METRICS: web.AppKey[Callable[[], Awaitable[bytes]]] = web.AppKey("metrics")
+"""Where it keeps what makes the text of the metrics."""
 SERVICE = web.AppKey("service", RoutingService)
 """Where the application keeps what is asked whether it is ready."""
+
+
+async def own_metrics() -> bytes:
+    """Return the metrics of this process."""
+    return metrics.render()
 
 
 @operation("FetchHealth", answers=Health)
@@ -28,9 +37,9 @@ async def readyz(request: web.Request) -> web.Response:
 
 
 @operation("FetchMetrics", media=("text/plain",))
-async def metrics_text(_: web.Request) -> web.Response:
+async def metrics_text(request: web.Request) -> web.Response:
     """Tell the metrics in the text format of Prometheus."""
-    return web.Response(body=metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
+    return web.Response(body=await request.app[METRICS](), headers={"Content-Type": metrics.CONTENT_TYPE})
 
 
 def _status(code: int, text: str) -> web.Response:

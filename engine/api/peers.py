@@ -10,12 +10,14 @@ from dataclasses import replace
 from aiohttp import web
 from multidict import CIMultiDict
 
+from engine import metrics
 from engine.api.problems import UNAVAILABLE, ApiError, respond
 from engine.api.roots import root_of
 from engine.cluster.forwarder import Forwarder
 from engine.cluster.messages import PROOF, REFUSED, TIME, Answer, Message, Refusal
 from engine.cluster.peers import LOOK_PATH
 from engine.cluster.proof import Proofs, Verdict
+from engine.cluster.sibling_metrics import METRICS_PATH
 from engine.errors import NotServing
 from engine.logs import get_logger
 
@@ -88,7 +90,13 @@ def add_peer_routes(app: web.Application, forwarder: Forwarder) -> None:
         await forwarder.directory.refresh()
         return web.Response(status=204)
 
+    async def own_metrics(request: web.Request) -> web.Response:
+        if not from_peer(request):
+            raise web.HTTPNotFound
+        return web.Response(body=metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
+
     app.router.add_post(LOOK_PATH, look)
+    app.router.add_get(METRICS_PATH, own_metrics)
 
 
 async def at_owner(

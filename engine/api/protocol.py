@@ -82,6 +82,7 @@ class Site(web.BaseSite):
         runner: runs the application; it must be set up.
         address: where to listen; port 0 takes a free one, a unix socket's file is made anew.
         backlog: how many connections may wait to be accepted.
+        reuse_port: whether other processes listen on the port as well.
         internal: whether other nodes come here, and nobody else.
         options: what aiohttp's RequestHandler takes.
     """
@@ -93,11 +94,13 @@ class Site(web.BaseSite):
         *,
         backlog: int,
         internal: bool = False,
+        reuse_port: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(runner, backlog=backlog)
         self._address = address
         self._kind = PeerConnection if internal else Connection
+        self._reuse_port = reuse_port
         self._options = options
 
     @property
@@ -128,4 +131,6 @@ class Site(web.BaseSite):
             self._server = await loop.create_unix_server(accept, address.path, backlog=self._backlog)
             _keep_private(address.path)
         else:
-            self._server = await loop.create_server(accept, address.host, address.port, backlog=self._backlog)
+            self._server = await loop.create_server(
+                accept, address.host, address.port, backlog=self._backlog, reuse_port=self._reuse_port or None
+            )

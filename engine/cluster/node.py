@@ -1,8 +1,9 @@
 """This process as a node of the cluster: everything about it in one place, in the order of its life."""
 
+import contextlib
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from engine.cluster.load import LoadMeter
 from engine.cluster.membership import Membership
 from engine.cluster.mover import Hints, Mover, Owner
 from engine.cluster.view import ClusterView, Follower, Me
+from engine.errors import StoreUnavailable
 from engine.logs import get_logger
 from engine.storage.cluster import ClusterRows
 
@@ -76,8 +78,9 @@ class ClusterNode:
             self._mover = Mover(self.name, self._service, self.view, self._meter, hints=self._hints)
             self._mover.start()
 
-    async def drain(self) -> None:
-        """Hand everything over, as far as there is somebody to take it."""
+    async def drain(self, without: Collection[str] = ()) -> None:
+        """Hand everything over, as far as there is somebody to take it; not to those at the addresses
+        `without`, who stop as well."""
         if self._mover is None or self._service is None:
             return
         began_s = time.perf_counter()
@@ -85,6 +88,9 @@ class ClusterNode:
         await mover.stop()
         self.view.draining = True
         await self._membership.drain()
+        with contextlib.suppress(StoreUnavailable):
+            await self.view.refresh()
+        self.view.exclude(without)
         moved = await mover.empty(sid for sid, _ in self._service.served())
         log.info("node.drained", workspaces=moved, duration_ms=round((time.perf_counter() - began_s) * 1000))
 

@@ -100,6 +100,7 @@ class ClusterView:
         self._living: frozenset[str] = frozenset()
         self._candidates: tuple[str, ...] = ()
         self._free_since_s: dict[str, float] = {}
+        self._excluded: frozenset[str] = frozenset()
         self._settled_s = 0.0
         self._current: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
@@ -127,7 +128,15 @@ class ClusterView:
     def heirs(self) -> list[NodeLoad]:
         """Return the other nodes that can be given workspaces."""
         rows = [self._nodes[name] for name in self._candidates if name != self._me.name]
-        return [NodeLoad(row.name, row.load, row.workspaces) for row in rows if row.state == "serving"]
+        return [
+            NodeLoad(row.name, row.load, row.workspaces)
+            for row in rows
+            if row.state == "serving" and row.address not in self._excluded
+        ]
+
+    def exclude(self, addresses: Collection[str]) -> None:
+        """Take the nodes at these addresses for no heirs, whatever their rows say."""
+        self._excluded = frozenset(addresses)
 
     def claim(self, workspace_sid: str) -> Claim | None:
         """Tell whether this node should ask for a workspace's lease now."""
@@ -231,16 +240,17 @@ class ClusterView:
 
     def _is_suspect(self, row: NodeRow) -> bool:
         """Tell whether a refusal of this node would mean that it is gone. One that starts does not listen
-        yet."""
+        yet; one that drains does not listen any more, but finishes what it has."""
         if not row.address or row.state == "starting" or row.name == self._me.name:
             return False
-        if row.address.startswith("/"):
-            return row.host == self._me.host
-        return row.age_s > MISSED_BEAT_S
+        if row.address.startswith("/") and row.host != self._me.host:
+            return False
+        at_once = row.address.startswith("/") and row.state == "serving"
+        return at_once or row.age_s > MISSED_BEAT_S
 
     def _count_nodes(self) -> None:
         living = {name for name, row in self._nodes.items() if row.age_s <= DEAD_S} - self._gone
-        for name in sorted(living - self._living):
+        for name in sorted(living - self._living - {self._me.name}):
             row = self._nodes[name]
             log.info("node.joined", node=name, address=row.address, version=row.version)
         for name in sorted(self._living - living):

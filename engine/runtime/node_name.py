@@ -25,12 +25,13 @@ class NodeName:
     """A name that no other living process has; the same as last time when the directory allows it.
 
     Args:
+        number: which of the processes that share the directory it is.
         directory: where the name is kept. When it cannot be written, or another process has its name, a
             name for this run only is made.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._handle = _locked(directory / FILE)
+    def __init__(self, directory: Path, number: int = 0) -> None:
+        self._handle = _locked(directory / (f"{FILE}-{number}" if number else FILE))
         self.name = _new_name() if self._handle is None else _kept_name(self._handle)
 
     def close(self) -> None:
