@@ -1,4 +1,4 @@
-"""The command line: serve, migrate, check-config, lint, tail, stats, deliveries, desk-link,
+"""The command line: serve, nodes, migrate, check-config, lint, tail, stats, deliveries, desk-link,
 keys, accounts, quickstart, bench, chaos.
 
 Exit codes: 0 done, 1 it failed, 2 the command line or a setting is wrong. What can be expected to go wrong is
@@ -100,6 +100,17 @@ def serve_process(link: int) -> None:
     logs.configure(parent.settings.logging, process=parent.place.number)
     with _failures():
         daemon.run_process(parent)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@_settings_options
+def nodes(settings: Settings, *, as_json: bool) -> None:
+    """List the nodes that live on the database: state, workspaces, load, when they were last seen."""
+    from engine import nodes_command
+
+    logs.configure(settings.logging)
+    nodes_command.show(settings, as_json=as_json)
 
 
 @main.command()

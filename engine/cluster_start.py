@@ -54,6 +54,7 @@ def build_cluster(
         name=name,
         address="" if address.endswith(":0") else address,
         clustered=bool(given.listen),
+        balances=given.balance,
         interval_s=given.poll_interval_s,
         hints=LookHints(peers),
     )

@@ -403,6 +403,8 @@ class ClusterSettings(_Section):
     """Where other nodes reach that; empty is the address it listens on."""
     secret: Annotated[str, AfterValidator(_secret), Field(repr=False)] = ""
     """What nodes know each other by; empty derives it from the key of the credentials."""
+    balance: bool = True
+    """Whether workspaces move from busy nodes to others while all of them live."""
     poll_interval_s: Seconds = 0.5
     """How often a node looks which nodes there are and what they own."""
     forward_patience_s: Seconds = 3.0

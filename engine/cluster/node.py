@@ -36,6 +36,7 @@ class ClusterNode:
         address: where other nodes reach its internal listener, if that is known before it listens.
         clustered: whether it has an internal listener. One that has none takes over what is free, but is
             given nothing and gives nothing away.
+        balances: whether it gives workspaces away for the sake of balance.
         interval_s: pause between two looks at the rows.
         hints: tells other nodes what they have been given.
     """
@@ -47,6 +48,7 @@ class ClusterNode:
         name: str,
         address: str,
         clustered: bool,
+        balances: bool,
         interval_s: float,
         hints: Hints | None = None,
     ) -> None:
@@ -54,6 +56,7 @@ class ClusterNode:
         me = Me(name, host_identity(), clustered)
         self.view = ClusterView(rows, me, interval_s)
         self._clustered = clustered
+        self._balances = balances
         self._meter = LoadMeter()
         self._membership = Membership(rows, me, address, self._meter)
         self._hints = hints
@@ -76,7 +79,8 @@ class ClusterNode:
         await self._membership.serve(address, self._service.served)
         if self._clustered:
             self._mover = Mover(self.name, self._service, self.view, self._meter, hints=self._hints)
-            self._mover.start()
+            if self._balances:
+                self._mover.start()
 
     async def drain(self, without: Collection[str] = ()) -> None:
         """Hand everything over, as far as there is somebody to take it; not to those at the addresses
