@@ -27,7 +27,7 @@ from pydantic import BaseModel
 from engine import __version__
 from engine.addresses import Address, parse_address
 from engine.alert_writer import AlertWriter
-from engine.api.app import API, build_app
+from engine.api.app import API, build_app, express_of
 from engine.api.limits import ApiLimits
 from engine.api.middleware import GATE, Gate
 from engine.api.protocol import Site
@@ -366,6 +366,7 @@ class Daemon:
         site = Site(
             runner,
             Address(server.host, server.port),
+            express=express_of(app, server.header_bytes_max),
             reuse_port=self._parent is not None,
             keepalive_timeout=server.keepalive_timeout_s,
             **common,

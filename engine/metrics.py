@@ -118,6 +118,9 @@ REQUEST_SECONDS = Histogram(
     buckets=_FAST_S,
     registry=REGISTRY,
 )
+REQUESTS_IN_SHORT = Counter(
+    "pointsman_requests_in_short", "Requests that went the short way", registry=REGISTRY
+)
 EVENTS_REDACTED = Counter(
     "pointsman_events_redacted", "Old events whose task attributes were removed", registry=REGISTRY
 )

@@ -7,6 +7,7 @@ from aiohttp import web
 from engine.api.auth import Authenticator
 from engine.api.call import Api
 from engine.api.docs import DOCUMENTATION, Documentation
+from engine.api.express import Express
 from engine.api.health import METRICS, SERVICE, own_metrics
 from engine.api.limits import ApiLimits
 from engine.api.middleware import GATE, Gate, edge
@@ -93,6 +94,11 @@ def build_app(
     if streams is not None:
         app.on_shutdown.append(_ending(streams))
     return app
+
+
+def express_of(app: web.Application, line_bytes_max: int) -> Express:
+    """Make the short way to an application's operations; the HTTP library takes lines of `line_bytes_max`."""
+    return Express(app[API], app[GATE], ROUTES, line_bytes_max)
 
 
 def _ending(streams: StreamHub) -> Callable[[web.Application], Awaitable[None]]:

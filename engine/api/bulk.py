@@ -162,7 +162,7 @@ def _result(call: Call, index: int, outcome: Any) -> Result:
 
 
 def _failed(call: Call, index: int, error: BaseException) -> Result:
-    known = translate(error, call.request) if isinstance(error, Exception) else None
+    known = translate(error, call.request.path) if isinstance(error, Exception) else None
     answer = known or ApiError(500, INTERNAL, "An internal error occurred")
     return {"index": index, "status": answer.status, "error": problem(answer)}
 

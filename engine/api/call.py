@@ -268,7 +268,7 @@ def guarded(api: Api, route: Route) -> Handler:
             await _admit(call, forwarder)
         else:
             await _admit_token(call, template, forwarder)
-        named = {_LOGGED[name]: sid for name, sid in request.match_info.items() if name in _LOGGED}
+        named = {LOGGED[name]: sid for name, sid in request.match_info.items() if name in LOGGED}
         structlog.contextvars.bind_contextvars(account_sid=principal.account_sid, **named)
         if forwarder is None:
             return await operation.endpoint(call)
@@ -293,7 +293,7 @@ async def _at_owner(call: Call, forwarder: Forwarder) -> web.StreamResponse:
         raise
 
 
-_LOGGED = {"WS": "workspace_sid", "WT": "task_sid", "WK": "worker_sid", "WR": "reservation_sid"}
+LOGGED = {"WS": "workspace_sid", "WT": "task_sid", "WK": "worker_sid", "WR": "reservation_sid"}
 """Placeholders of paths to the names they have in the log."""
 
 

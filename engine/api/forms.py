@@ -81,15 +81,21 @@ async def read_form(request: web.Request, bytes_max: int, fields_max: int) -> Fo
     Raises:
         ApiError: 413 over the limit, 400 for another content type, compression or malformed content.
     """
-    raw = await read_body(request, bytes_max)
+    return parse_body(
+        await read_body(request, bytes_max), request.headers.get("Content-Type", ""), fields_max
+    )
+
+
+def parse_body(raw: bytes, content_type: str, fields_max: int) -> Form:
+    """Parse a body as its Content-Type says. Raises 400 as `read_form`."""
     if not raw:
         return EMPTY
-    content_type = content_type_of(request)
-    if content_type in _FORM_TYPES:
+    media_type = _media_type(content_type)
+    if media_type in _FORM_TYPES:
         return parse_urlencoded(raw, fields_max)
-    if content_type == _JSON_TYPE:
+    if media_type == _JSON_TYPE:
         return parse_json(raw, fields_max)
-    raise bad_request(f"Content-Type {content_type} is not supported; send application/x-www-form-urlencoded")
+    raise bad_request(f"Content-Type {media_type} is not supported; send application/x-www-form-urlencoded")
 
 
 async def read_tolerant_form(request: web.Request, bytes_max: int, fields_max: int) -> Form:
@@ -151,7 +157,11 @@ def _check_head(request: web.Request, bytes_max: int) -> None:
 
 def content_type_of(request: web.Request) -> str:
     """Return the media type of the body in lower case, without parameters; empty when none is named."""
-    return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return _media_type(request.headers.get("Content-Type", ""))
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 def parse_urlencoded(raw: bytes, fields_max: int) -> Form:

@@ -1,36 +1,18 @@
 """What every request goes through: an id, the drain, errors as documents, headers, and the time it took."""
 
-import secrets
 import time
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
 
 import structlog
 from aiohttp import web
-from prometheus_client import Histogram
 
-from engine import metrics
+from engine.api.accounting import account, refusal_of
 from engine.api.call import RATE_LIMIT_HEADERS
+from engine.api.every_answer import EVERY_ANSWER, new_request_id
 from engine.api.peers import REQUEST_ID, check_peer, from_peer, not_serving, request_id_of
-from engine.api.problems import INTERNAL, ApiError, respond, translate, unavailable
-from engine.logs import get_logger
-
-log = get_logger()
+from engine.api.problems import respond, unavailable
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
-
-EVERY_ANSWER = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, "
-    "Last-Event-ID, X-Request-Id, apiVersion, clientVersion",
-    "Access-Control-Allow-Credentials": "true",
-    "Access-Control-Expose-Headers": "ETag, Retry-After, X-Request-Id, X-Rate-Limit-Limit, "
-    "X-Rate-Limit-Remaining, X-Rate-Limit-Config, X-Pointsman-Warnings",
-    "X-Rate-Limit-Limit": "1000000000",
-    "X-Rate-Limit-Remaining": "1000000000",
-    "X-Rate-Limit-Config": "unlimited",
-}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -70,7 +52,7 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     internal = getattr(request.protocol, "internal", False)
     if internal and (refusal := check_peer(request)) is not None:
         return refusal
-    request_id = (internal and request_id_of(request)) or f"RQ{secrets.token_hex(16)}"
+    request_id = (internal and request_id_of(request)) or new_request_id()
     structlog.contextvars.bind_contextvars(request_id=request_id)
     request[REQUEST_ID] = request_id
     response = await _answer(request, handler)
@@ -92,16 +74,7 @@ def dress(request: web.Request, response: web.StreamResponse) -> None:
 def _account(request: web.Request, status: int, duration_s: float) -> None:
     resource = request.match_info.route.resource
     method, route = (request.method, resource.canonical) if resource else ("-", "-")
-    _seconds(method, route, status).observe(duration_s)
-    log.debug(
-        "request.answered", method=method, route=route, status=status, duration_ms=round(duration_s * 1000, 3)
-    )
-
-
-@lru_cache(maxsize=4_096)
-def _seconds(method: str, route: str, status: int) -> Histogram:
-    """Return the histogram with these labels, whose look-up takes longer than the observation."""
-    return metrics.REQUEST_SECONDS.labels(method, route, status)
+    account(method, route, status, duration_s)
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -114,12 +87,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except Exception as error:
-        return respond(translate(error, request) or _unexpected(request, error))
-
-
-def _unexpected(request: web.Request, error: Exception) -> ApiError:
-    log.error("request.failed", method=request.method, path=request.path, exc_info=error)
-    return ApiError(500, INTERNAL, "An internal error occurred")
+        return respond(refusal_of(error, request.method, request.path))
 
 
 def _turned_away() -> web.Response:

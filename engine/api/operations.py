@@ -14,6 +14,9 @@ from engine.api.forms import Form
 from engine.api.limits import ApiLimits
 from engine.clock import Clock
 from engine.readers import Reader, Schema
+from engine.routing.commands import Command
+from engine.routing.views import ReservationView, TaskView, WorkerView
+from engine.sids import SidFactory
 
 
 class Terms(Protocol):
@@ -117,6 +120,27 @@ NOTHING = Fields()
 """For operations that read nothing."""
 
 
+class Maker(Terms, Protocol):
+    """What commands are made with."""
+
+    @property
+    def mint(self) -> SidFactory:
+        """Makes the SIDs of what is created."""
+
+
+@dataclass(slots=True, frozen=True)
+class Direct:
+    """An operation that hands one command to a workspace and shows the view that it gets for it.
+
+    `command` makes the command of the path's names and the body, or None when the body asks for something
+    else; it has no effects, and raises what the endpoint answers. `rendering` makes the document of a view.
+    """
+
+    command: Callable[[Maker, Mapping[str, str], Form], Command | None]
+    view: type[TaskView | WorkerView | ReservationView]
+    rendering: Callable[[Any, Any], Mapping[str, object]]
+
+
 @dataclass(slots=True, frozen=True)
 class Operation:
     """What a route does.
@@ -129,6 +153,7 @@ class Operation:
     `once` ones honour Idempotency-Key, `resumed` ones Last-Event-ID, `warned` ones may carry the linter's
     warnings. `live` ones read from the workspace itself, not only from rows. `refusals` are the statuses that
     others do not have.
+    `direct` is set of operations that requests without a condition or key may have carried out in short.
     """
 
     id: str
@@ -148,6 +173,7 @@ class Operation:
     refusals: tuple[int, ...] = ()
     envelope: Any = None
     meta: bool = True
+    direct: Direct | None = None
     media: tuple[str, ...] = ()
 
     @property

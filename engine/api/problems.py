@@ -127,14 +127,14 @@ def unavailable(message: str, retry_after_s: int = 1) -> ApiError:
     return ApiError(503, UNAVAILABLE, message, {"Retry-After": str(retry_after_s)})
 
 
-def translate(error: Exception, request: web.BaseRequest) -> ApiError | None:
-    """Return the answer to a known failure, or None when it is an unexpected one.
+def translate(error: Exception, path: str) -> ApiError | None:
+    """Return the answer to a known failure of a request, or None when it is an unexpected one.
 
     A NotFound of something that the path does not name is a bad value in the body: 400.
     """
     for kinds, answer in _ANSWERS:
         if isinstance(error, kinds):
-            return answer(error, request.path)
+            return answer(error, path)
     return None
 
 

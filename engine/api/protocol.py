@@ -5,7 +5,6 @@ included.
 """
 
 import asyncio
-import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -14,15 +13,17 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from engine.addresses import Address
-from engine.api.middleware import EVERY_ANSWER
+from engine.api.every_answer import EVERY_ANSWER, new_request_id
+from engine.api.express import Express
 from engine.api.peers import REQUEST_ID
 from engine.api.problems import INTERNAL, ApiError, bad_request, respond
+from engine.api.shared_connection import SharedConnection
 from engine.logs import get_logger
 
 log = get_logger()
 
 
-class Connection(web.RequestHandler):
+class Connection(SharedConnection):
     """One connection of a client."""
 
     __slots__ = ()
@@ -48,7 +49,7 @@ class Connection(web.RequestHandler):
             raise ConnectionError("an answer was under way when the connection failed")
         response = respond(_failure(request, status, exc))
         response.headers.update(EVERY_ANSWER)
-        response.headers[REQUEST_ID] = f"RQ{secrets.token_hex(16)}"
+        response.headers[REQUEST_ID] = new_request_id()
         response.force_close()
         return response
 
@@ -84,6 +85,7 @@ class Site(web.BaseSite):
         backlog: how many connections may wait to be accepted.
         reuse_port: whether other processes listen on the port as well.
         internal: whether other nodes come here, and nobody else.
+        express: the short way of its connections; None leaves everything to the HTTP library.
         options: what aiohttp's RequestHandler takes.
     """
 
@@ -94,12 +96,14 @@ class Site(web.BaseSite):
         *,
         backlog: int,
         internal: bool = False,
+        express: Express | None = None,
         reuse_port: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(runner, backlog=backlog)
         self._address = address
         self._kind = PeerConnection if internal else Connection
+        self._express = express
         self._reuse_port = reuse_port
         self._options = options
 
@@ -124,7 +128,7 @@ class Site(web.BaseSite):
         assert server is not None, "the runner is set up"
 
         def accept() -> Connection:
-            return self._kind(server, loop=loop, **self._options)
+            return self._kind(server, self._express, loop=loop, **self._options)
 
         address = self._address
         if address.path:

@@ -1,6 +1,6 @@
 """Reservations, as their task and as their worker has them (contract §5.5, §5.10)."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -9,12 +9,13 @@ from engine.api import answers, fields
 from engine.api import representations as render
 from engine.api.call import Call
 from engine.api.documents import TaskReservation, WorkerReservation
+from engine.api.forms import Form
 from engine.api.instructions import instruct
-from engine.api.operations import Fields, operation, optional
+from engine.api.operations import Direct, Fields, Maker, operation, optional
 from engine.api.paging import Paging
 from engine.api.problems import precondition_failed
 from engine.api.representations import Rendering
-from engine.api.reservation_body import OF_TASK, OF_WORKER, read_change
+from engine.api.reservation_body import OF_TASK, OF_WORKER, ReservationChange, read_change
 from engine.routing.commands import PrepareInstruction, UpdateReservation
 from engine.routing.entities import ReservationStatus
 from engine.routing.views import ReservationView
@@ -42,9 +43,30 @@ class _Side:
     rendering: Rendering
     fetch: Callable[[Call], Awaitable[ReservationView | None]]
 
-    def address(self, call: Call) -> dict[str, str]:
+    def address(self, names: Mapping[str, str]) -> dict[str, str]:
         """Return the owner that the path names, as an argument."""
-        return {self.owner: call.path(self.place)}
+        return {self.owner: names[self.place]}
+
+    def update(
+        self, names: Mapping[str, str], change: ReservationChange, if_match: int | None = None
+    ) -> UpdateReservation:
+        """Return the command that carries out a change of what the path names."""
+        return UpdateReservation(
+            names["WR"],
+            change.status,
+            activity_sid=change.activity_sid,
+            if_match=if_match,
+            **self.address(names),
+        )
+
+    def direct(self) -> Direct:
+        """Return the update as one command, for a body that asks for a change of state."""
+
+        def read(_: Maker, names: Mapping[str, str], form: Form) -> UpdateReservation | None:
+            change = read_change(form, supervised=self.supervised)
+            return self.update(names, change) if isinstance(change, ReservationChange) else None
+
+        return Direct(read, ReservationView, self.rendering)
 
     async def found(self, call: Call) -> ReservationView:
         """Return the reservation that the path names. Raises 404."""
@@ -96,6 +118,7 @@ async def fetch_task_reservation(call: Call) -> web.Response:
     conditional=True,
     once=True,
     refusals=(410,),
+    direct=_TASK.direct(),
 )
 async def update_task_reservation(call: Call) -> web.Response:
     """Accept, reject, wrap up or complete a task's reservation, or instruct about it, if If-Match holds."""
@@ -129,6 +152,7 @@ async def fetch_worker_reservation(call: Call) -> web.Response:
     conditional=True,
     once=True,
     refusals=(410,),
+    direct=_WORKER.direct(),
 )
 async def update_worker_reservation(call: Call) -> web.Response:
     """Accept, reject, wrap up or complete a worker's reservation, or instruct about it, if If-Match holds."""
@@ -139,18 +163,15 @@ async def _update(call: Call, side: _Side) -> web.Response:
     change = read_change(await call.form(), supervised=side.supervised)
     if change is None:
         return side.document(call, _unchanged(call, await side.found(call)))
-    sid, if_match, owner = call.path("WR"), call.if_match(), side.address(call)
+    names, if_match = call.request.match_info, call.if_match()
 
     def respond(view: ReservationView) -> web.Response:
         return side.document(call, view)
 
     if isinstance(change, VoiceInstruction):
-        order = PrepareInstruction(sid, change, if_match=if_match, **owner)
+        order = PrepareInstruction(names["WR"], change, if_match=if_match, **side.address(names))
         return await instruct(call, order, respond)
-    command = UpdateReservation(
-        sid, change.status, activity_sid=change.activity_sid, if_match=if_match, **owner
-    )
-    return await call.answer(command, ReservationView, respond)
+    return await call.answer(side.update(names, change, if_match), ReservationView, respond)
 
 
 def _unchanged(call: Call, view: ReservationView) -> ReservationView:

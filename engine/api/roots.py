@@ -1,6 +1,7 @@
 """Scheme and host of the URLs in an answer: clients follow page URLs verbatim, so they must be reachable."""
 
 import re
+from collections.abc import Mapping
 
 from aiohttp import web
 
@@ -17,17 +18,28 @@ def root_of(request: web.Request, public_url: str, trust_forwarded: bool) -> str
     """
     if public_url:
         return public_url.rstrip("/")
-    scheme, host = request.scheme, request.headers.get("Host", "")
+    named = named_root(request.scheme, request.headers, trust_forwarded)
+    return named or f"{_scheme(request.scheme, request.headers, trust_forwarded)}://{_local_address(request)}"
+
+
+def named_root(scheme: str, headers: Mapping[str, str], trust_forwarded: bool) -> str | None:
+    """Return `scheme://host` as headers tell it, by names in lower case; None when none names a host."""
+    host = headers.get("host", "")
     if trust_forwarded:
-        forwarded_scheme = _first(request, "X-Forwarded-Proto").lower()
-        scheme = forwarded_scheme if forwarded_scheme in {"http", "https"} else scheme
-        forwarded_host = _first(request, "X-Forwarded-Host")
-        host = forwarded_host if _HOST.fullmatch(forwarded_host) else host
-    return f"{scheme}://{host if _HOST.fullmatch(host) else _local_address(request)}"
+        forwarded = _first(headers, "x-forwarded-host")
+        host = forwarded if _HOST.fullmatch(forwarded) else host
+    if not _HOST.fullmatch(host):
+        return None
+    return f"{_scheme(scheme, headers, trust_forwarded)}://{host}"
 
 
-def _first(request: web.Request, header: str) -> str:
-    return request.headers.get(header, "").partition(",")[0].strip()
+def _scheme(scheme: str, headers: Mapping[str, str], trust_forwarded: bool) -> str:
+    forwarded = _first(headers, "x-forwarded-proto").lower() if trust_forwarded else ""
+    return forwarded if forwarded in {"http", "https"} else scheme
+
+
+def _first(headers: Mapping[str, str], name: str) -> str:
+    return headers.get(name, "").partition(",")[0].strip()
 
 
 def _local_address(request: web.Request) -> str:

@@ -6,10 +6,10 @@ from aiohttp import web
 
 from engine.api import answers, fields, filters
 from engine.api import representations as render
-from engine.api.call import Api, Call
+from engine.api.call import Call
 from engine.api.documents import Task
 from engine.api.forms import Form
-from engine.api.operations import Fields, exact, operation, optional, repeated
+from engine.api.operations import Direct, Fields, Maker, Terms, exact, operation, optional, repeated
 from engine.api.paging import Paging
 from engine.api.problems import bad_request
 from engine.readers import reads
@@ -127,7 +127,20 @@ async def list_tasks(call: Call) -> web.Response:
     return paging.answer(call, "tasks", page, render.task, tagged=True)
 
 
-@operation("CreateTask", 201, answers=Task, body=NEW, tagged=True, once=True)
+def creation(maker: Maker, form: Form) -> CreateTask:
+    """Read the fields of a new task. Raises 400."""
+    return CreateTask(sid=maker.mint("WT"), **NEW.read(form, maker))
+
+
+@operation(
+    "CreateTask",
+    201,
+    answers=Task,
+    body=NEW,
+    tagged=True,
+    once=True,
+    direct=Direct(lambda maker, _, form: creation(maker, form), TaskView, render.task),
+)
 async def create_task(call: Call) -> web.Response:
     """Create a task; the answer shows it before any matching."""
     return await call.answer(
@@ -137,11 +150,6 @@ async def create_task(call: Call) -> web.Response:
     )
 
 
-def creation(api: Api, form: Form) -> CreateTask:
-    """Read the fields of a new task. Raises 400."""
-    return CreateTask(sid=api.mint("WT"), **NEW.read(form, api))
-
-
 @operation("FetchTask", answers=Task, tagged=True)
 async def fetch_task(call: Call) -> web.Response:
     """Answer one task."""
@@ -149,7 +157,23 @@ async def fetch_task(call: Call) -> web.Response:
     return answers.document(render.task(call.place(), view), version=view.version)
 
 
-@operation("UpdateTask", answers=Task, body=_CHANGED, tagged=True, conditional=True, once=True)
+def change(terms: Terms, sid: str, form: Form, if_match: int | None = None) -> UpdateTask:
+    """Read the fields of a task's update. Raises 400."""
+    command = UpdateTask(sid=sid, **_CHANGED.read(form, terms), if_match=if_match)
+    if command.assignment_status in _ENDING and command.attributes is not UNSET:
+        raise bad_request("Attributes and AssignmentStatus wrapping or completed need two separate requests")
+    return command
+
+
+@operation(
+    "UpdateTask",
+    answers=Task,
+    body=_CHANGED,
+    tagged=True,
+    conditional=True,
+    once=True,
+    direct=Direct(lambda maker, names, form: change(maker, names["WT"], form), TaskView, render.task),
+)
 async def update_task(call: Call) -> web.Response:
     """Change the fields that were sent, if If-Match holds."""
     return await call.answer(
@@ -157,14 +181,6 @@ async def update_task(call: Call) -> web.Response:
         TaskView,
         lambda view: answers.document(render.task(call.place(), view), version=view.version),
     )
-
-
-def change(api: Api, sid: str, form: Form, if_match: int | None) -> UpdateTask:
-    """Read the fields of a task's update. Raises 400."""
-    command = UpdateTask(sid=sid, **_CHANGED.read(form, api), if_match=if_match)
-    if command.assignment_status in _ENDING and command.attributes is not UNSET:
-        raise bad_request("Attributes and AssignmentStatus wrapping or completed need two separate requests")
-    return command
 
 
 @operation("DeleteTask", 204, conditional=True)

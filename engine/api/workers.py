@@ -7,10 +7,10 @@ from aiohttp import web
 
 from engine.api import answers, fields, filters
 from engine.api import representations as render
-from engine.api.call import Api, Call
+from engine.api.call import Call
 from engine.api.documents import Worker
 from engine.api.forms import Form
-from engine.api.operations import Fields, exact, operation, optional, required
+from engine.api.operations import Direct, Fields, Terms, exact, operation, optional, required
 from engine.api.paging import Paging, empty_page
 from engine.routing.commands import UNSET, CreateWorker, DeleteWorker, UpdateWorker
 from engine.routing.views import TaskQueueView, WorkerView
@@ -103,7 +103,20 @@ async def fetch_worker(call: Call) -> web.Response:
     return answers.document(render.worker(call.place(), view), version=view.version)
 
 
-@operation("UpdateWorker", answers=Worker, body=_CHANGED, tagged=True, conditional=True, once=True)
+def change(terms: Terms, sid: str, form: Form, if_match: int | None = None) -> UpdateWorker:
+    """Read the fields of a worker's update. Raises 400."""
+    return UpdateWorker(sid=sid, **_CHANGED.read(form, terms), if_match=if_match)
+
+
+@operation(
+    "UpdateWorker",
+    answers=Worker,
+    body=_CHANGED,
+    tagged=True,
+    conditional=True,
+    once=True,
+    direct=Direct(lambda maker, names, form: change(maker, names["WK"], form), WorkerView, render.worker),
+)
 async def update_worker(call: Call) -> web.Response:
     """Change the fields that were sent, if If-Match holds."""
     command = change(call.api, call.path("WK"), await call.form(), call.if_match())
@@ -112,11 +125,6 @@ async def update_worker(call: Call) -> web.Response:
         WorkerView,
         lambda view: answers.document(render.worker(call.place(), view), version=view.version),
     )
-
-
-def change(api: Api, sid: str, form: Form, if_match: int | None) -> UpdateWorker:
-    """Read the fields of a worker's update. Raises 400."""
-    return UpdateWorker(sid=sid, **_CHANGED.read(form, api), if_match=if_match)
 
 
 @operation("DeleteWorker", 204, conditional=True)

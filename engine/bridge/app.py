@@ -35,7 +35,7 @@ def add_bridge(app: web.Application, api: Api, hub: Hub, presence: Presence, rea
         try:
             return await calls.answer(request)
         except Exception as error:
-            known = translate(error, request)
+            known = translate(error, request.path)
             if known is None:
                 raise
             response = respond(known)

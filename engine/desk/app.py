@@ -169,7 +169,7 @@ def _private(handler: Handler) -> Handler:
         try:
             response = await handler(request)
         except Exception as error:
-            known = translate(error, request)
+            known = translate(error, request.path)
             if known is None:
                 raise
             response = respond(known)

@@ -23,7 +23,6 @@ class Envelope:
 
     command: Command
     future: asyncio.Future[Any]
-    enqueued_ms: int
     context: Mapping[str, Any] = field(default_factory=dict)
     once: Once | None = None
     index: int = 0

@@ -36,7 +36,7 @@ lease up and refuses what is left.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
@@ -212,13 +212,19 @@ class WorkspaceLoop:
         self.check_serving()
         loop = asyncio.get_running_loop()
         context = structlog.contextvars.get_contextvars()
-        now_ms = self._wall()
-        envelopes = [Envelope(command, loop.create_future(), now_ms, context) for command in commands]
+        envelopes = [Envelope(command, loop.create_future(), context) for command in commands]
         for envelope, index in zip(envelopes, indexes, strict=False):
             if index is not None:
                 envelope.once, envelope.index = once, index
         self._inbox.put(*envelopes)
         return [envelope.future for envelope in envelopes]
+
+    def submit_one(self, command: Command, context: Mapping[str, Any]) -> asyncio.Future[Any]:
+        """Queue a command whose caller the log is told by `context`; as `submit`."""
+        self.check_serving()
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._inbox.put(Envelope(command, future, context))
+        return future
 
     async def _run(self) -> None:
         try:

@@ -8,7 +8,7 @@ from engine.runtime.inbox import Envelope, Inbox
 
 
 def envelope(name: str) -> Envelope:
-    return Envelope(CreateTask(sid=name), asyncio.get_running_loop().create_future(), 0)
+    return Envelope(CreateTask(sid=name), asyncio.get_running_loop().create_future())
 
 
 async def test_a_full_inbox_refuses_at_once_and_keeps_what_it_has() -> None:

@@ -7,10 +7,10 @@ from twilio.rest import Client
 from twilio.rest.taskrouter.v1.workspace import WorkspaceInstance
 
 from tests.support.daemon import DaemonProcess
-from tests.support.fixtures import daemon
+from tests.support.fixtures import daemon, open_directory, start_daemon
 from tests.wire.support import Http, Receiver, official_client, start_receiver
 
-__all__ = ["base", "client", "daemon", "http", "receiver", "workspace"]
+__all__ = ["base", "client", "daemon", "http", "open_directory", "receiver", "start_daemon", "workspace"]
 
 
 @pytest.fixture
