@@ -22,11 +22,7 @@ Connection = asyncpg.Connection | PoolConnectionProxy
 _PING = query("ping")
 
 _SETTINGS = {
-    "commit": {
-        "jit": "off",
-        # A node that is stopped or cut off amid a commit must not keep the lock of its lease from the next.
-        "idle_in_transaction_session_timeout": "5s",
-    },
+    "commit": {"jit": "off"},
     "read": {
         "jit": "off",
         # A list's filters are optional parameters: planned with their values, an absent one costs nothing.

@@ -73,11 +73,6 @@ async def test_waiting_too_long_for_a_connection_is_unavailability(database: str
         await pools.ping()
 
 
-async def test_a_node_that_is_gone_amid_a_commit_does_not_keep_its_locks(pools: Database) -> None:
-    async with pools.committing() as connection:
-        assert await connection.fetchval("SHOW idle_in_transaction_session_timeout") == "5s"
-
-
 async def lose_the_server_within(pools: Database, server: EmbeddedPostgres) -> None:
     async with pools.committing() as connection:
         assert server.pid is not None
