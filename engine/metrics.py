@@ -76,7 +76,7 @@ BRIDGE_SOCKETS = Gauge("pointsman_bridge_sockets", "Websockets open", registry=R
 BRIDGE_SOCKETS_ENDED = Counter(
     "pointsman_bridge_sockets_ended", "Websockets that have ended", ["reason"], registry=REGISTRY
 )
-"""reason: gone, slow, flood, expired, revoked, replaced, stale, reloaded, deleted, stopping."""
+"""reason: gone, slow, flood, expired, revoked, replaced, stale, reloaded, moved, deleted, stopping."""
 BRIDGE_FRAMES = Counter("pointsman_bridge_frames", "Frames sent to websockets", registry=REGISTRY)
 BRIDGE_FRAMES_DROPPED = Counter(
     "pointsman_bridge_frames_dropped", "Frames that a websocket was not sent", ["reason"], registry=REGISTRY
@@ -106,6 +106,9 @@ FORWARD_SECONDS = Histogram(
     "Time from sending a request on to its answer",
     buckets=_FAST_S,
     registry=REGISTRY,
+)
+FORWARDS_UNDER_WAY = Gauge(
+    "pointsman_forwards_under_way", "Requests sent on, waiting or not answered yet", registry=REGISTRY
 )
 RELAYED_SOCKETS = Gauge(
     "pointsman_relayed_sockets", "Websockets of clients relayed to other nodes", registry=REGISTRY

@@ -51,18 +51,16 @@ def check_peer(request: web.Request) -> web.Response | None:
 
     Otherwise the answer is 421 and says what is wrong with it, and what time it is here.
     """
-    proofs = request.app.get(PROOFS)
-    verdict = Verdict.FALSE
-    if proofs is not None:
-        verdict = proofs.check(request.headers.get(PROOF, ""), request.method, request.raw_path)
+    proofs = request.app[PROOFS]
+    verdict = proofs.check(request.headers.get(PROOF, ""), request.method, request.raw_path)
     if verdict is Verdict.TRUE:
         request[_FROM_PEER] = True
         return None
-    log.warning("cluster.proof_refused", reason=verdict, method=request.method, remote=request.remote)
+    if proofs.may_tell():
+        log.warning("cluster.proof_refused", reason=verdict, method=request.method, remote=request.remote)
     refused = _misdirected("Here are other nodes of the cluster answered, by their proof", _REFUSALS[verdict])
     response = respond(refused)
-    if proofs is not None:
-        response.headers[TIME] = str(proofs.now_ms())
+    response.headers[TIME] = str(proofs.now_ms())
     return response
 
 

@@ -10,6 +10,7 @@ from engine.bridge.presence import Presence
 from engine.bridge.relay import Relays
 from engine.bridge.rpc import Calls
 from engine.bridge.websocket import serve
+from engine.cluster.forwarder import Forwarder
 from engine.storage.bridge_reads import BridgeReads
 
 PATH = "/v1/wschannels"
@@ -26,7 +27,7 @@ def add_bridge(app: web.Application, api: Api, hub: Hub, presence: Presence, rea
         reads: committed rows.
     """
     calls = Calls(Bridge(api, hub, reads))
-    relays = Relays(api.forwarder, hub.limits.sockets_max) if api.forwarder else None
+    relays = _among_nodes(api.forwarder, hub, presence) if api.forwarder else None
 
     async def upgrade(request: web.Request) -> web.StreamResponse:
         return await serve(request, api, hub, presence, relays)
@@ -51,3 +52,11 @@ def add_bridge(app: web.Application, api: Api, hub: Hub, presence: Presence, rea
     app.router.add_get(PATH, upgrade)
     app.router.add_post(PATH, call)
     app.on_shutdown.append(close_sockets)
+
+
+def _among_nodes(forwarder: Forwarder, hub: Hub, presence: Presence) -> Relays:
+    """Let the bridge follow its workspaces from node to node."""
+    presence.elsewhere = forwarder.elsewhere
+    hub.on_recovered = presence.recovered
+    forwarder.on_news.append(lambda: hub.close_moved(forwarder.elsewhere))
+    return Relays(forwarder, hub.limits.sockets_max)

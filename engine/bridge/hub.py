@@ -6,9 +6,8 @@ for an answer at that moment is given longer. A worker's frames keep their order
 the socket and listening to events the SDK reads its state in four calls: what those have told it is kept from
 being told again, what it cannot know is not told, and what was committed after them waits until it listens.
 
-Several nodes: sockets may be open on another node than the one that owns the workspace and commits its
-batches. `translate` needs nothing but the batch, so the owner can make the frames for workers connected
-anywhere; `committed` is where they would be handed to the nodes that have those sockets.
+Several nodes: the node that owns a workspace has its sockets, also those of clients that came to another one
+(relay.py). When a workspace moves, they are closed, and the clients find its next owner.
 """
 
 import asyncio
@@ -51,6 +50,8 @@ class Hub:
         self.limits = limits
         self.on_gone: Callable[[Socket], None] | None = None
         """Told of each socket that has ended, when it is no longer among the open ones."""
+        self.on_recovered: Callable[[str], None] | None = None
+        """Told of each workspace that is served here from now on."""
         self._keyring = keyring
         self._clock = clock
         self._sockets: dict[str, dict[str, list[Socket]]] = {}
@@ -210,7 +211,7 @@ class Hub:
         except Exception:
             log.exception("bridge.translation_failed", workspace_sid=workspace.sid)
             frames = []
-            self.recovered(workspace, [])
+            self._reload(workspace)
         for frame in frames:
             key = workspace.sid, frame.worker_sid
             waits = key in self._calling
@@ -219,16 +220,25 @@ class Hub:
         self._close_deleted(workspace, changes, workers)
 
     def recovered(self, workspace: Workspace, _callbacks: list[AssignmentCallback], /) -> None:
-        """Make the clients of a workspace that was loaded again read their state again.
+        """Make the clients read their state again: nobody may have been told of the last durable batch."""
+        self._reload(workspace)
+        if self.on_recovered is not None:
+            self.on_recovered(workspace.sid)
 
-        Its last batch may have become durable without anybody being told.
-        """
+    def _reload(self, workspace: Workspace) -> None:
         for sockets in self._sockets.get(workspace.sid, {}).values():
             for socket in sockets:
                 socket.end(Ending.RELOADED)
 
+    def close_moved(self, moved: Callable[[str], bool]) -> None:
+        """Close the sockets of the workspaces that have moved to another node: their clients follow."""
+        for workspace_sid in [sid for sid in self._sockets if moved(sid)]:
+            for sockets in self._sockets[workspace_sid].values():
+                for socket in sockets:
+                    socket.end(Ending.MOVED)
+
     def released(self, workspace_sid: str, /) -> None:
-        """Sockets stay open while their workspace is loaded again, here or elsewhere."""
+        """Sockets stay open until it is known whether their workspace is served elsewhere."""
 
     def _close_deleted(
         self, workspace: Workspace, changes: Changes, workers: dict[str, list[Socket]]

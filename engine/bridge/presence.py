@@ -4,11 +4,13 @@ A worker is here while it has a socket. When the last one is gone and none has c
 period, the worker is moved to an activity, if its client asked for that when it connected, or the setting
 does for clients that did not say. A laptop that slept comes back like any other client: it reads its state
 again, and finds the worker where it was put. What was asked for survives a restart: the rows tell who was
-here when this node stopped, and the grace period of those who do not come back begins with the start.
+here when this node stopped, and the grace period of those who do not come back begins with the start. The
+node that owns a workspace minds its workers: when it moves, the next owner takes them over, with a new grace
+period.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from engine import metrics
@@ -38,6 +40,9 @@ class PresenceRows(Protocol):
     async def departed(self, workspace_sid: str, worker_sid: str) -> None:
         """Forget it."""
 
+    async def adopt(self, workspace_sid: str) -> Iterable[WorkerKey]:
+        """Take over who was noted by other nodes in a workspace that is served here now."""
+
     async def all(self) -> Iterable[WorkerKey]:
         """Return those who were noted and not forgotten by this node."""
 
@@ -57,7 +62,10 @@ class Presence:
         self._reads = reads
         self._hub = hub
         self._rows = rows
+        self.elsewhere: Callable[[str], bool] = lambda _: False
+        """Tells whether a workspace is served by another node."""
         self._noted: set[WorkerKey] = set()
+        self._adopting: set[asyncio.Task[None]] = set()
         self._leaving: dict[WorkerKey, asyncio.Task[None]] = {}
         self._stopping = False
         hub.on_gone = self.gone
@@ -72,7 +80,7 @@ class Presence:
     async def stop(self) -> None:
         """Stop; who is in a grace period gets a new one after the next start."""
         self._stopping = True
-        tasks = list(self._leaving.values())
+        tasks = [*self._leaving.values(), *self._adopting]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -86,8 +94,26 @@ class Presence:
             self._noted.add(socket.worker)
             await self._note(socket.worker)
 
+    def recovered(self, workspace_sid: str) -> None:
+        """Take over the workers of a workspace that has come to this node."""
+        task = asyncio.create_task(self._adopt(workspace_sid), name=f"adopting-{workspace_sid}")
+        self._adopting.add(task)
+        task.add_done_callback(self._adopting.discard)
+
+    async def _adopt(self, workspace_sid: str) -> None:
+        try:
+            for key in await self._rows.adopt(workspace_sid):
+                self._noted.add(key)
+                if not self._hub.of_worker(key) and key not in self._leaving:
+                    self._leave(key)
+        except StoreUnavailable as error:
+            log.warning("bridge.presence_unknown", workspace_sid=workspace_sid, error=str(error))
+
     def gone(self, socket: Socket) -> None:
         """Take in that a socket has ended."""
+        if socket.ending is Ending.MOVED:
+            self._noted.discard(socket.worker)
+            return
         if self._stopping or socket.ending in {Ending.STOPPING, Ending.DELETED}:
             return
         if self._hub.of_worker(socket.worker) or socket.worker in self._leaving:
@@ -115,6 +141,8 @@ class Presence:
         await asyncio.sleep(self._hub.limits.disconnect_grace_s)
         if moves:
             await self._move(key)
+        if self.elsewhere(key[0]):
+            return  # its next owner has taken the worker over
         self._noted.discard(key)
         try:
             await self._rows.departed(*key)
@@ -125,6 +153,8 @@ class Presence:
         """Move a worker, as often as it takes when the workspace cannot be reached."""
         workspace_sid, worker_sid = key
         for attempt in range(ATTEMPTS_MAX):
+            if self.elsewhere(workspace_sid):
+                return
             try:
                 activity_sid = await self._activity(workspace_sid)
                 if activity_sid is None:

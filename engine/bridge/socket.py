@@ -45,6 +45,7 @@ class Ending(StrEnum):
     REPLACED = "replaced"
     STALE = "stale"
     RELOADED = "reloaded"
+    MOVED = "moved"
     DELETED = "deleted"
     STOPPING = "stopping"
 
@@ -56,6 +57,7 @@ _SAID = {
     Ending.REPLACED: (WSCloseCode.OK, b"Closed by a newer session"),
     Ending.STALE: (WSCloseCode.OK, b"The activities or channels have changed"),
     Ending.RELOADED: (WSCloseCode.SERVICE_RESTART, b"The workspace was loaded again"),
+    Ending.MOVED: (WSCloseCode.SERVICE_RESTART, b"The workspace has moved to another node"),
     Ending.DELETED: (WSCloseCode.OK, b"The worker was deleted"),
     Ending.STOPPING: (WSCloseCode.GOING_AWAY, b"Server is shutting down"),
 }

@@ -133,7 +133,7 @@ class Forwarder:
                 await self._look_again(min(pause_s, deadline_s - time.monotonic()))
                 pause_s = min(2 * pause_s, PAUSE_MAX_S)
             if time.monotonic() >= deadline_s:
-                log.warning("cluster.not_forwarded", workspace_sid=message.subject, reason=reason)
+                log.debug("cluster.not_forwarded", workspace_sid=message.subject, reason=reason)
                 if lost:
                     raise Unavailable(lost)
                 raise NotServing(f"workspace {message.subject} takes no commands now: {reason}")
@@ -180,6 +180,10 @@ class Forwarder:
         while True:
             await self.directory.changed()
             self._tell()
+
+    def elsewhere(self, workspace_sid: str) -> bool:
+        """Tell whether a workspace is certainly served by another node."""
+        return not self.serves(workspace_sid) and self.directory.owner_of(workspace_sid) is not None
 
     def has_moved(self, workspace_sid: str, name: str) -> bool:
         """Tell whether a workspace has certainly another owner by now than the node of that name."""

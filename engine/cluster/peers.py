@@ -68,14 +68,11 @@ class Peers:
         """
         client = self._client(peer)
         began_s = time.perf_counter()
+        metrics.FORWARDS_UNDER_WAY.inc()
         try:
-            answer = await client.send(
-                self._signed(client, message), message.body, message.subject, deadline_s
-            )
+            answer = await self._send(client, message, deadline_s)
             if self._noted_time(peer, client, answer):
-                answer = await client.send(
-                    self._signed(client, message), message.body, message.subject, deadline_s
-                )
+                answer = await self._send(client, message, deadline_s)
         except NotSent as error:
             self._note_unreached(peer, str(error))
             _count(peer, "unsent")
@@ -83,10 +80,15 @@ class Peers:
         except NoAnswer:
             _count(peer, "lost")
             raise
+        finally:
+            metrics.FORWARDS_UNDER_WAY.dec()
         self._note_reached(peer)
         _count(peer, "refused" if answer.header(REFUSED) else "answered")
         metrics.FORWARD_SECONDS.observe(time.perf_counter() - began_s)
         return answer
+
+    async def _send(self, client: PeerClient, message: Message, deadline_s: float) -> Answer:
+        return await client.send(self._signed(client, message), message.body, message.subject, deadline_s)
 
     async def open(self, peer: Peer, message: Message) -> tuple[Answer, Connection]:
         """Ask a node for an upgrade; when the answer is 101 the connection is the caller's.

@@ -8,12 +8,15 @@ that the sender can date the next one by it.
 import hashlib
 import hmac
 import re
+import time
 from enum import StrEnum
 
 from engine.clock import Clock
 
 AGE_MS_MAX = 30_000
 """How much older or younger than the clock of who checks it a proof may be."""
+
+TOLD_EVERY_S = 1.0
 
 _PROOF = re.compile(r"1 ([\x21-\x7e]{1,300}) ([0-9]{1,15}) ([0-9a-f]{64})")
 _PURPOSE = b"requests between the nodes of a pointsman cluster"
@@ -45,6 +48,15 @@ class Proofs:
         self._secret = secret
         self._node = node
         self._clock = clock
+        self._told_s = -TOLD_EVERY_S
+
+    def may_tell(self) -> bool:
+        """Tell whether a refusal is to be logged: not each one, when somebody knocks all the time."""
+        now_s = time.monotonic()
+        if now_s - self._told_s < TOLD_EVERY_S:
+            return False
+        self._told_s = now_s
+        return True
 
     def now_ms(self) -> int:
         """Return the time that proofs are judged by here."""

@@ -6,6 +6,7 @@ from engine.storage.queries import query
 _ARRIVED = query("presence_arrived")
 _DEPARTED = query("presence_departed")
 _OF_NODE = query("presence_of_node")
+_ADOPTED = query("presence_adopted")
 
 
 class NodePresence:
@@ -29,6 +30,12 @@ class NodePresence:
         """Forget it."""
         async with self._database.committing() as connection:
             await connection.execute(_DEPARTED, workspace_sid, worker_sid, self._node)
+
+    async def adopt(self, workspace_sid: str) -> list[tuple[str, str]]:
+        """Take over who was noted by other nodes in a workspace that is served here now."""
+        async with self._database.committing() as connection:
+            rows = await connection.fetch(_ADOPTED, workspace_sid, self._node)
+        return [(workspace_sid, row[0]) for row in rows]
 
     async def all(self) -> list[tuple[str, str]]:
         """Return those who were noted and not forgotten, as workspace SID and worker SID."""

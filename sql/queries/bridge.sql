@@ -39,3 +39,14 @@ DELETE FROM worker_presence WHERE workspace_sid = $1 AND worker_sid = $2 AND nod
 
 -- name: presence_of_node
 SELECT workspace_sid, worker_sid FROM worker_presence WHERE node = $1 ORDER BY workspace_sid, worker_sid
+
+-- name: presence_adopted
+-- The workers of a workspace that has come to this node; whoever had it before minds them no more.
+WITH others AS (
+    DELETE FROM worker_presence WHERE workspace_sid = $1 AND node <> $2 RETURNING worker_sid
+), adopted AS (
+    INSERT INTO worker_presence (workspace_sid, worker_sid, node)
+    SELECT DISTINCT $1, worker_sid, $2 FROM others
+    ON CONFLICT DO NOTHING
+)
+SELECT DISTINCT worker_sid FROM others ORDER BY worker_sid

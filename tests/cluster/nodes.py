@@ -23,6 +23,8 @@ TIMEOUT_S = 60.0
 _databases = (f"nodes_{n}" for n in count(1))
 _FORWARDED = re.compile(r'pointsman_forwarded_requests_total\{outcome="(\w+)",peer="[^"]+"\} ([\d.]+)')
 
+_UNDER_WAY = re.compile(r"\npointsman_forwards_under_way ([\d.]+)")
+
 
 class Node(DaemonProcess):
     """A node that takes requests of the others at a socket with its name."""
@@ -33,6 +35,7 @@ class Node(DaemonProcess):
         given = {
             "POINTSMAN_CREDENTIALS_KEY": KEY,
             "POINTSMAN_CLUSTER_LISTEN": str(self.socket),
+            "POINTSMAN_CLUSTER_BALANCE": "false",
             **settings,
         }
         super().__init__(root / name, database_url=dsn, settings=given)
@@ -47,8 +50,14 @@ class Node(DaemonProcess):
 
     def forwarded(self) -> dict[str, float]:
         """How many requests it has sent on, by outcome."""
-        text = requests.get(f"{self.url}/metrics", timeout=10).text
-        return {outcome: float(n) for outcome, n in _FORWARDED.findall(text)}
+        return {outcome: float(n) for outcome, n in _FORWARDED.findall(self._metrics())}
+
+    def forwards_under_way(self) -> float:
+        """How many requests at other nodes it waits for."""
+        return float(_UNDER_WAY.findall(self._metrics())[0])
+
+    def _metrics(self) -> str:
+        return requests.get(f"{self.url}/metrics", timeout=10).text
 
 
 @dataclass
