@@ -258,11 +258,15 @@ def chaos(
         return
     if kills and faults:
         raise click.UsageError("--kills and --faults exclude each other")
+    try:
+        chosen = known.chosen(faults)
+    except PointsmanError as error:
+        raise click.UsageError(f"--faults: {error}") from None
     logs.configure(LoggingSettings(level="error"), StringIO())  # PostgreSQL's end is our own doing
     with _failures():
         options = chaos_run.Options(
             minutes=minutes,
-            faults=faults,
+            faults=chosen,
             seed=seed,
             rate_per_s=rate_per_s,
             kills=kills or 0,

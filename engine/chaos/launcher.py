@@ -16,8 +16,8 @@ from pathlib import Path
 
 import engine.daemon as _loaded_in_advance
 from engine.chaos.clock import shift
+from engine.chaos.protocol import ENDED, START, STARTED
 
-START = b"s"
 PROGRAM = "pointsman"
 
 
@@ -29,9 +29,9 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             _serve()
-        _tell(f"started {pid}")
+        _tell(f"{STARTED} {pid}")
         _, status = os.waitpid(pid, 0)
-        _tell(f"ended {os.waitstatus_to_exitcode(status)}")
+        _tell(f"{ENDED} {os.waitstatus_to_exitcode(status)}")
 
 
 def _serve() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from engine.bench.http_client import Client, NoAnswer
 from engine.chaos.clock import ClockFile
 from engine.chaos.errors import ChaosError
-from engine.chaos.launcher import START
+from engine.chaos.protocol import ENDED, START, STARTED
 from engine.quickstart.daemon_process import SOURCE, Daemon, complaints, environ_of
 
 START_TIMEOUT_S = 90.0
@@ -65,7 +65,7 @@ class Node:
             self._launcher = await self._launch()
         assert self._launcher.stdin is not None
         self._launcher.stdin.write(START)
-        self.pid = int(await self._told("started"))
+        self.pid = int(await self._told(STARTED))
 
     async def until_listening(self, path: str = "/readyz") -> None:
         """Return when it answers a GET of `path` with 200. Raises ChaosError when it takes too long."""
@@ -144,7 +144,7 @@ class Node:
         return line.removeprefix(word).strip()
 
     async def _ended(self) -> int:
-        code = int(await self._told("ended"))
+        code = int(await self._told(ENDED))
         self.pid = None
         if not self._keep_launcher:
             await self._dismiss()

@@ -17,7 +17,7 @@ from engine.bench.local import database_settings
 from engine.bench.machine import machine
 from engine.chaos.audit import Findings, audit, open_tasks, wrong_statistics
 from engine.chaos.errors import ChaosError
-from engine.chaos.faults import FAULTS, chosen, rounds
+from engine.chaos.faults import FAULTS, rounds
 from engine.chaos.report import Outcome, Report
 from engine.chaos.stage import Stage, stage
 from engine.quickstart.interrupting import until_signal
@@ -37,8 +37,8 @@ STARTING_S = 0.3
 class Options:
     """What the command line says."""
 
+    faults: tuple[str, ...]
     minutes: float = 2.0
-    faults: str = ""
     seed: int = 1
     rate_per_s: float = 150.0
     kills: int = 0
@@ -54,7 +54,6 @@ def run(options: Options) -> int:
 
 
 async def _chaos(options: Options) -> int:
-    names = chosen(options.faults)
     report = Report(Console(stderr=options.as_json))
     random = Random(options.seed)
     began_s = time.monotonic()
@@ -68,7 +67,7 @@ async def _chaos(options: Options) -> int:
         if options.kills:
             await _kill(set_up, options.kills, report)
         else:
-            await _one_after_the_other(set_up, names, began_s + 60 * options.minutes, report)
+            await _one_after_the_other(set_up, options.faults, began_s + 60 * options.minutes, report)
         await _finish(set_up, report)
     report.show()
     if options.as_json:
