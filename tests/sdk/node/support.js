@@ -6,6 +6,7 @@ const crypto = require("node:crypto");
 const { Worker, Supervisor, Workspace } = require("twilio-taskrouter");
 
 const { TASKROUTER_URL: url, ACCOUNT_SID: accountSid, AUTH_TOKEN: authToken } = process.env;
+const { WORKSPACES_URL: makerUrl = url } = process.env; // the node that makes, and so owns, the workspaces
 const MILESTONE_MS = 30_000;
 const POLL_MS = 10;
 const EVENT_BRIDGE = {
@@ -18,8 +19,8 @@ const BASIC = `Basic ${Buffer.from(`${accountSid}:${authToken}`).toString("base6
 const open = new Set();
 
 /** Call the REST API; resolves to the document, rejects with one that is an error. */
-async function rest(method, path, fields) {
-  const response = await fetch(`${url}${path}`, {
+async function rest(method, path, fields, node = url) {
+  const response = await fetch(`${node}${path}`, {
     method,
     headers: { Authorization: BASIC },
     body: fields && new URLSearchParams(fields),
@@ -62,7 +63,7 @@ class World {
   static async make(...names) {
     const world = new World();
     world.key = await apiKey();
-    const workspace = await rest("POST", "/v1/Workspaces", { FriendlyName: "Desk" });
+    const workspace = await rest("POST", "/v1/Workspaces", { FriendlyName: "Desk" }, makerUrl);
     world.sid = workspace.sid;
     world.base = `/v1/Workspaces/${workspace.sid}`;
     const { activities } = await rest("GET", `${world.base}/Activities`);
