@@ -7,6 +7,7 @@ the callers see of all the ways in which it can be away is one error, `StoreUnav
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -63,6 +64,14 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, OSError | TimeoutError | EOFError | asyncpg.InternalClientError)
 
 
+@dataclass(slots=True)
+class _Reach:
+    """Whether a pool's last attempt to get a connection failed, and how many attempts are under way."""
+
+    failed: bool = False
+    attempts: int = 0
+
+
 class Database:
     """The two pools. Made by `open`, closed by `close` or as an async context manager."""
 
@@ -70,6 +79,7 @@ class Database:
         self._commits = commits
         self._reads = reads
         self._acquire_timeout_s = acquire_timeout_s
+        self._reaches = {commits: _Reach(), reads: _Reach()}
 
     @classmethod
     async def open(
@@ -133,14 +143,33 @@ class Database:
     @asynccontextmanager
     async def _borrowed(self, pool: asyncpg.Pool) -> AsyncIterator[Connection]:
         try:
-            async with pool.acquire(timeout=self._acquire_timeout_s) as connection:
+            connection = await self._acquire(pool)
+            try:
                 yield connection
+            finally:
+                await pool.release(connection)
         except Exception as error:
             if not is_unavailable(error):
                 raise
             if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
                 await pool.expire_connections()  # a standby now: connect anew, to whoever leads
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+    async def _acquire(self, pool: asyncpg.Pool) -> PoolConnectionProxy:
+        """Acquire a connection; when the last attempt failed and none is left, one call at a time tries."""
+        reach = self._reaches[pool]
+        if reach.failed and reach.attempts and not pool.get_size():
+            raise StoreUnavailable("the database is out of reach")
+        reach.attempts += 1
+        try:
+            connection = await pool.acquire(timeout=self._acquire_timeout_s)
+        except Exception:
+            reach.failed = True
+            raise
+        finally:
+            reach.attempts -= 1
+        reach.failed = False
+        return connection
 
 
 async def _open_pool(

@@ -96,6 +96,16 @@ async def test_a_host_that_is_starting_does_not_keep_us_from_the_next(
     await migrate(dsn)
 
 
+async def test_a_database_that_says_nothing_is_waited_for_by_one_call_at_a_time(silent_host: str) -> None:
+    dsn = hosts(silent_host, database="x")
+    async with await Database.open(dsn, connect_timeout_s=0.5, read_connections=1) as pools:
+        with pytest.raises(StoreUnavailable):
+            await pools.ping()
+        async with asyncio.timeout(2.0):
+            outcomes = await asyncio.gather(*(pools.ping() for _ in range(50)), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}
+
+
 async def test_a_host_that_takes_no_writes_is_not_taken(place: tuple[str, str]) -> None:
     directory, name = place
     connection = await connect(hosts(directory, database=name))
