@@ -386,9 +386,10 @@ class WorkspaceLoop:
         if batch.changes:
             took_s = await commit_in_time(self._store, lease, batch, self._limits)
             self._measure.committed(core, batch.changes, len(batch.envelopes), took_s)
+            self._failures = 0
         else:
             await asyncio.sleep(0)
-        self._failures, self.broken = 0, False
+        self.broken = False
         envelopes = batch.envelopes
         self.commands += len(envelopes)
         batch.settle()

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from engine.errors import StoreUnavailable, Unavailable
 from engine.routing.commands import CreateTask, UpdateReservation, UpdateWorkflow
@@ -83,6 +84,23 @@ async def test_a_workspace_comes_back_by_itself_when_the_database_does(node: Nod
     await node.serving(workspace)
     assert await node.service.ready()
     await node.task(workspace)
+
+
+async def test_pauses_grow_while_a_workspace_can_be_loaded_but_not_written(node: Node) -> None:
+    workspace = await node.workspace()
+    node.store.faults += [Fault.NOT_WRITTEN] * 3
+    with capture_logs() as logged:
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await node.task(workspace)
+            await node.serving(workspace)
+    failures = [entry["failures"] for entry in logged if entry["event"] == "commit.failed"]
+    assert failures == [1, 2, 3]
+    await node.task(workspace)
+    node.store.faults.append(Fault.NOT_WRITTEN)
+    with capture_logs() as logged, pytest.raises(Unavailable):
+        await node.task(workspace)
+    assert [entry["failures"] for entry in logged if entry["event"] == "commit.failed"] == [1]
 
 
 async def test_a_workspace_that_cannot_be_created_now_says_so(node: Node, monkeypatch) -> None:
