@@ -4,7 +4,11 @@ What is due at the same moment fires by kind and then by SID: an order that is t
 """
 
 import heapq
+from collections.abc import Iterator
 from enum import IntEnum
+
+_TIDY_MASK = 511
+"""Only at every 512th entry the heap is looked at for leftovers."""
 
 
 class Due(IntEnum):
@@ -19,36 +23,48 @@ class Due(IntEnum):
     FINISHED_EVICTION = 7
 
 
-Key = tuple[Due, str]
-
-
 class Deadlines:
-    """A heap of (due_ms, what, SID). Canceled entries stay until they surface or outnumber the live."""
+    """A heap of (due_ms, what, SID), and by kind when each SID's is due.
+
+    Canceled entries stay in the heap until they surface or outnumber the live.
+    """
 
     __slots__ = ("_heap", "_live")
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, Due, str]] = []
-        self._live: dict[Key, int] = {}
+        self._live: tuple[dict[str, int], ...] = tuple({} for _ in range(max(Due) + 1))
 
     def __len__(self) -> int:
-        return len(self._live)
+        return sum(map(len, self._live))
 
     def set(self, what: Due, sid: str, due_ms: int) -> None:
         """Set or move the deadline `what` of `sid`."""
-        if self._live.get((what, sid)) == due_ms:
+        live = self._live[what]
+        if live.get(sid) == due_ms:
             return
-        self._live[what, sid] = due_ms
-        heapq.heappush(self._heap, (due_ms, what, sid))
-        self._compact()
+        live[sid] = due_ms
+        heap = self._heap
+        heapq.heappush(heap, (due_ms, what, sid))
+        if not len(heap) & _TIDY_MASK:
+            self._tidy()
 
     def cancel(self, what: Due, sid: str) -> None:
         """Forget the deadline `what` of `sid`, if there is one."""
-        self._live.pop((what, sid), None)
+        self._live[what].pop(sid, None)
+
+    def cancel_all(self, sid: str) -> None:
+        """Forget every deadline of `sid`."""
+        for live in self._live:
+            live.pop(sid, None)
 
     def due_of(self, what: Due, sid: str) -> int | None:
         """Return when `what` of `sid` is due, or None."""
-        return self._live.get((what, sid))
+        return self._live[what].get(sid)
+
+    def entries(self) -> Iterator[tuple[int, Due, str]]:
+        """Iterate over all deadlines, by kind: when, what, whose."""
+        return ((due_ms, what, sid) for what in Due for sid, due_ms in self._live[what].items())
 
     def next_ms(self) -> int | None:
         """Return the earliest deadline, or None."""
@@ -61,17 +77,17 @@ class Deadlines:
         if not self._heap or self._heap[0][0] > now_ms:
             return None
         due_ms, what, sid = heapq.heappop(self._heap)
-        del self._live[what, sid]
+        del self._live[what][sid]
         return what, sid, due_ms
 
     def _drop_canceled(self) -> None:
         heap, live = self._heap, self._live
-        while heap and live.get((heap[0][1], heap[0][2])) != heap[0][0]:
+        while heap and live[heap[0][1]].get(heap[0][2]) != heap[0][0]:
             heapq.heappop(heap)
 
-    def _compact(self) -> None:
+    def _tidy(self) -> None:
         # A task's TTL entry would otherwise outlive the task by a day: at 1,000 tasks/s that is 86 million.
-        if len(self._heap) <= 2 * len(self._live) + 1024:
+        if len(self._heap) <= 2 * len(self):
             return
-        self._heap = [(due_ms, what, sid) for (what, sid), due_ms in self._live.items()]
+        self._heap = list(self.entries())
         heapq.heapify(self._heap)

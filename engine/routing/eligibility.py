@@ -389,15 +389,18 @@ class Eligibility:
     def _place(self, worker: Worker) -> None:
         # One line serves all channels: moving a worker in five lines cost 17 µs a reservation.
         ready = self.ready
-        if any(worker.sid in ready[channel_sid] for channel_sid in worker.channels):
-            self._line.put(worker.sid, (worker.last_reserved_sequence, worker.sequence))
+        sid = worker.sid
+        for channel_sid in worker.channels:
+            if sid in ready[channel_sid]:
+                self._line.put(sid, (worker.last_reserved_sequence, worker.sequence))
+                break
         else:
-            self._line.remove(worker.sid)
+            self._line.remove(sid)
         for channel_sid, line in self._channel_lines.items():
-            if worker.sid in ready[channel_sid]:
-                line.put(worker.sid, self.idle_key(worker, channel_sid))
+            if sid in ready[channel_sid]:
+                line.put(sid, self.idle_key(worker, channel_sid))
             else:
-                line.remove(worker.sid)
+                line.remove(sid)
 
     def _set_ready(self, class_: EligibilityClass, worker_sid: str) -> None:
         class_.ready.add(worker_sid)

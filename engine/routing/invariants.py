@@ -124,6 +124,9 @@ def _check_indexes(board: Board) -> None:
             )
         }
         assert eligibility.ready[channel_sid] == ready, f"ready on {channel_sid}"
+        line = eligibility.line(channel_sid)
+        for sid in ready:
+            assert line.keys.get(sid) == eligibility.idle_key(state.workers[sid], channel_sid), sid
     for class_ in eligibility.classes():
         eligible = {
             worker.sid for worker in state.workers.values() if eligibility.is_eligible(class_.demand, worker)

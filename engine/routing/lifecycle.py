@@ -2,6 +2,8 @@
 (behaviour §2).
 """
 
+from operator import attrgetter
+
 from engine.routing.board import Board
 from engine.routing.deadlines import Due
 from engine.routing.effects import Kind
@@ -16,8 +18,6 @@ from engine.routing.entities import (
 from engine.routing.records import record_cancellation, record_task, record_transfer
 from engine.routing.reservations import set_status
 from engine.routing.states import HELD, OPEN_TASK, move_task, move_transfer
-
-_TASK_DEADLINES = (Due.TASK_TTL, Due.STEP, Due.ASSIGNED_TOO_LONG, Due.OFFER_AGAIN, Due.TIME_OF_DAY)
 
 
 def cancel_task(board: Board, task: Task, reason: str | None, now_ms: int) -> None:
@@ -112,13 +112,12 @@ def dies_ms(task: Task) -> int:
 
 def in_order(task: Task) -> list[Reservation]:
     """Return the open reservations of a task, oldest first."""
-    return sorted(task.reservations.values(), key=lambda reservation: reservation.sequence)
+    return sorted(task.reservations.values(), key=attrgetter("sequence"))
 
 
 def forget_task(board: Board, task: Task) -> None:
     """Drop a task from memory; its row stays."""
-    for what in (*_TASK_DEADLINES, Due.FINISHED_EVICTION):
-        board.state.deadlines.cancel(what, task.sid)
+    board.state.deadlines.cancel_all(task.sid)
     board.choices.pop(task.sid, None)
     for transfer in task.transfers:
         del board.state.transfers[transfer.sid]

@@ -148,12 +148,15 @@ def _in_given_order(
 def _longest_idle(board: Board, class_: EligibilityClass, ready: set[str], count: int) -> list[str]:
     eligibility = board.eligibility
     channel_sid = class_.demand.channel_sid
-    workers = board.state.workers
-    if len(ready) <= board.state.limits.ready_scan_max or class_.demand.ignores_capacity:
-        keyed = ((eligibility.idle_key(workers[sid], channel_sid), sid) for sid in ready)
-        return [sid for _, sid in heapq.nsmallest(count, keyed)]
+    if class_.demand.ignores_capacity:
+        workers = board.state.workers
+        return heapq.nsmallest(count, ready, key=lambda sid: eligibility.idle_key(workers[sid], channel_sid))
+    line = eligibility.line(channel_sid)
+    if len(ready) <= board.state.limits.ready_scan_max:
+        key = line.keys.__getitem__
+        return [min(ready, key=key)] if count == 1 else heapq.nsmallest(count, ready, key=key)
     chosen = []
-    for sid in eligibility.line(channel_sid):
+    for sid in line:
         if sid in ready:
             chosen.append(sid)
             if len(chosen) == count:

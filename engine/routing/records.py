@@ -27,15 +27,19 @@ Data = dict[str, str]
 def task_data(state: WorkspaceState, task: Task, now_ms: int) -> Data:
     """Return the Task* group and the SIDs and names of where the task stands."""
     channel = state.task_channels.get(task.task_channel_sid)
+    created_ms, virtual_start_ms = task.date_created_ms, task.virtual_start_ms
+    created = str(created_ms // 1000)
     data = {
         "task_sid": task.sid,
         "task_attributes": task.attributes,
-        "task_age": str((now_ms - task.date_created_ms) // 1000),
+        "task_age": str((now_ms - created_ms) // 1000),
         "task_priority": str(task.priority),
         "task_assignment_status": str(task.status),
         "task_version": str(task.version),
-        "task_date_created": str(task.date_created_ms // 1000),
-        "task_virtual_start_time": str(task.virtual_start_ms // 1000),
+        "task_date_created": created,
+        "task_virtual_start_time": (
+            created if virtual_start_ms == created_ms else str(virtual_start_ms // 1000)
+        ),
         "task_ignore_capacity": "true" if task.ignore_capacity else "false",
         "task_channel_sid": task.task_channel_sid,
         "task_channel_unique_name": channel.unique_name if channel else "",
@@ -72,17 +76,18 @@ def worker_data(state: WorkspaceState, worker: Worker) -> Data:
     }
 
 
-def known_worker_data(state: WorkspaceState, task: Task) -> Data:
-    """Return `known_worker_sid` when the task's target names a worker that exists (behaviour §5)."""
+def add_known_worker(state: WorkspaceState, task: Task, data: Data) -> None:
+    """Add `known_worker_sid` when the task's target names a worker that exists (behaviour §5)."""
     configuration = state.configuration_of(task)
     if configuration is None or task.filter_index is None:
-        return {}
+        return
     target = configuration.targets(task.filter_index)[task.target_index]
     if target.known_by is None:
-        return {}
+        return
     value = value_at(task.values, target.known_worker_path)
     worker = state.named_worker(target.known_by, value) if isinstance(value, str) else None
-    return {"known_worker_sid": worker.sid} if worker else {}
+    if worker is not None:
+        data["known_worker_sid"] = worker.sid
 
 
 def reservation_data(
@@ -90,17 +95,18 @@ def reservation_data(
 ) -> Data:
     """Return the fields of a reservation event: its task, its worker, its channel's figures."""
     channel = worker.channels[reservation.task_channel_sid]
-    came_by = reservation.transfer_sid
-    return {
-        **task_data(state, task, now_ms),
-        **worker_data(state, worker),
-        **(known_worker_data(state, task) if came_by is None else transfer_data(state.transfers[came_by])),
-        "reservation_sid": reservation.sid,
-        "reservation_version": str(reservation.version),
-        "reservation_timeout": str(reservation.timeout_s),
-        "worker_channel_capacity": str(channel.configured_capacity),
-        "worker_channel_consumed_capacity": str(in_use(channel)),
-    }
+    data = task_data(state, task, now_ms)
+    data |= worker_data(state, worker)
+    if reservation.transfer_sid is None:
+        add_known_worker(state, task, data)
+    else:
+        data |= transfer_data(state.transfers[reservation.transfer_sid])
+    data["reservation_sid"] = reservation.sid
+    data["reservation_version"] = str(reservation.version)
+    data["reservation_timeout"] = str(reservation.timeout_s)
+    data["worker_channel_capacity"] = str(channel.configured_capacity)
+    data["worker_channel_consumed_capacity"] = str(in_use(channel))
+    return data
 
 
 def transfer_data(transfer: Transfer) -> Data:
@@ -187,7 +193,8 @@ def record_transfer(
 
 def record_match(state: WorkspaceState, task: Task, now_ms: int) -> None:
     """Record that a task has entered a target."""
-    data = {**task_data(state, task, now_ms), **known_worker_data(state, task)}
+    data = task_data(state, task, now_ms)
+    add_known_worker(state, task, data)
     state.record(
         "workflow.target-matched", task.sid, f"Task {task.sid}: workflow.target-matched", data, now_ms
     )

@@ -3,6 +3,7 @@
 import pytest
 
 from engine.routing import commands as c
+from engine.routing.deadlines import Due
 from engine.routing.entities import ReservationStatus as R
 from engine.routing.entities import TaskStatus as T
 from engine.routing.entities import TransferMode, TransferStatus, TransferType
@@ -344,7 +345,7 @@ def test_the_time_to_live_does_not_count_while_a_task_is_transferred() -> None:
     world.wait(1)
     world.cold(world.second)
     world.answer(world.bob, R.REJECTED)
-    assert "TASK_TTL" not in {due.name for due, sid in world.state.deadlines._live if sid == world.wt}
+    assert world.state.deadlines.due_of(Due.TASK_TTL, world.wt) is None
 
 
 def test_an_unclaimed_transfer_ends_with_the_day_that_a_task_may_be_assigned(world: Handed) -> None:

@@ -84,7 +84,7 @@ def _see_configurations(board: Board, seen: Image, *, durable: bool) -> None:
 
 
 def _see_deadlines(board: Board, seen: Image, *, durable: bool) -> None:
-    for (what, sid), due_ms in board.state.deadlines._live.items():
+    for due_ms, what, sid in board.state.deadlines.entries():
         if not durable or what not in _FORGIVEN:
             seen[f"deadline {what.name} of {sid}"] = due_ms
 
@@ -96,8 +96,8 @@ def _see_lines(board: Board, seen: Image, *, durable: bool) -> None:
     for channel_sid, ready in eligibility.ready.items():
         seen[f"ready on {channel_sid}"] = sorted(ready)
         line = eligibility.line(channel_sid)
-        seen[f"idle line of {channel_sid}"] = [(sid, line.key(sid)) for sid in line if sid in ready]
-    seen["idle line"] = [(sid, eligibility._line.key(sid)) for sid in eligibility._line]
+        seen[f"idle line of {channel_sid}"] = [(sid, line.keys[sid]) for sid in line if sid in ready]
+    seen["idle line"] = [(sid, eligibility._line.keys[sid]) for sid in eligibility._line]
     for class_ in eligibility.classes():
         if len(class_.waiting) or class_.parked or not durable:
             seen[f"class {class_.key}"] = _class_image(board, class_, durable=durable)
