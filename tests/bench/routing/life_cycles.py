@@ -82,7 +82,7 @@ class LifeCycles:
         self.core.handle(command, self.now_ms)
 
     def run(self, cycles: int) -> None:
-        """Carry so many tasks through; each batch has creates, answers and completions of three generations."""
+        """Carry so many tasks through; a batch has creates, answers and completions of three generations."""
         begun = done = 0
         while done < cycles:
             creates = [self._create() for _ in range(min(self.share, cycles - begun))]
