@@ -19,10 +19,11 @@ from rich.text import Text
 
 from engine.credentials import CREDENTIALS_FILE, read_credentials
 from engine.errors import PointsmanError, SettingsError
+from engine.routing.attributes import parse_attributes
 from engine.routing.errors import Refused
 from engine.routing.lint import Knowledge, LintWarning, lint_configuration, lint_target_workers
 from engine.routing.on_configuration import parse_target_workers
-from engine.routing.values import parse_attributes, worker_values
+from engine.routing.values import worker_values
 from engine.routing.workflow import parse_configuration
 from engine.settings import Settings
 

@@ -7,7 +7,8 @@ from engine.api.fields import expression_text
 from engine.api.problems import bad_request
 from engine.expressions.expression import Expression, ExpressionError, parse
 from engine.readers import Reader, reads
-from engine.routing.values import parse_attributes, worker_values
+from engine.routing.attributes import parse_attributes
+from engine.routing.values import worker_values
 from engine.routing.views import TaskQueueView, TaskView, WorkerView
 
 V = TypeVar("V")

@@ -9,7 +9,7 @@ Whatever the owner cannot write it must forget: it drops the core and loads a ne
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from engine.routing import commands as c
 from engine.routing import (
@@ -32,7 +32,7 @@ from engine.routing.errors import Refused
 from engine.routing.explain_views import TaskExplanation
 from engine.routing.lifecycle import evict_finished
 from engine.routing.limits import RoutingLimits
-from engine.routing.loading import load_board
+from engine.routing.loading import Steps, load_board
 from engine.routing.rows import WorkspaceRows
 from engine.routing.viewing import workspace_view
 from engine.routing.views import WorkspaceView
@@ -143,9 +143,24 @@ class WorkspaceCore:
         limits: RoutingLimits | None = None,
     ) -> "WorkspaceCore":
         """Rebuild the live state from rows; overdue deadlines fire at the next `advance`."""
-        board = load_board(rows, new_sid, limits or RoutingLimits(), now_ms)
-        board.tally.take_in_all(board.state.tasks.values())
-        return cls(board)
+        steps = cls.load_in_steps(rows, new_sid=new_sid, now_ms=now_ms, limits=limits)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return cast("WorkspaceCore", end.value)
+
+    @classmethod
+    def load_in_steps(
+        cls,
+        rows: WorkspaceRows,
+        *,
+        new_sid: Callable[[str], str],
+        now_ms: int,
+        limits: RoutingLimits | None = None,
+    ) -> "Steps[WorkspaceCore]":
+        """Do what `load` does, some milliseconds of it at each `next`; the generator returns the core."""
+        return cls((yield from load_board(rows, new_sid, limits or RoutingLimits(), now_ms)))
 
     @property
     def workspace(self) -> Workspace:

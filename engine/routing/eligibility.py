@@ -24,12 +24,13 @@ from engine.expressions.expression import Expression
 from engine.expressions.order_by import OrderBy
 from engine.routing import capacity
 from engine.routing.anchors import Anchor, AnchoredItems, WorkerPostings, anchor_of
+from engine.routing.attributes import parse_attributes
 from engine.routing.entities import Task, TaskOrder, TaskQueue, Worker
 from engine.routing.idle import IdleKey, IdleLine
 from engine.routing.limits import RoutingLimits
 from engine.routing.membership import QueueMembers
 from engine.routing.state import WorkspaceState
-from engine.routing.values import channel_values, parse_attributes, worker_environment, worker_values
+from engine.routing.values import channel_values, worker_environment, worker_values
 from engine.routing.waiting import OrderKey, WaitingLine, order_key
 from engine.routing.workflow import KnownBy
 

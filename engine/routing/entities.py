@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from engine.expressions.expression import Expression
+from engine.routing.attributes import latest_values
 
 
 class TaskOrder(StrEnum):
@@ -289,14 +290,17 @@ class Task:
     assignment_count: int = 0
     """How many times it went from pending to reserved."""
     # derived
-    values: dict[str, Any] = field(default_factory=dict)
-    """The parsed attributes."""
     reservations: dict[str, Reservation] = field(default_factory=dict)
     """Open reservations by SID."""
     refusals: dict[str, "Refusal"] = field(default_factory=dict)
     """Per worker SID: how often the worker let this task go, and until when it is not offered again."""
     transfers: tuple[Transfer, ...] = ()
     """All its transfers, oldest first; only the last may be open."""
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The parsed attributes; not kept, because most tasks wait and nobody asks."""
+        return latest_values(self.attributes)
 
     @property
     def open_transfer(self) -> Transfer | None:

@@ -28,7 +28,6 @@ from engine.routing.progress import (
 from engine.routing.records import record_task
 from engine.routing.state import WorkspaceState
 from engine.routing.states import check_no_transfer, check_task_move
-from engine.routing.values import parse_attributes
 from engine.routing.viewing import task_view
 from engine.routing.views import TaskView
 
@@ -77,7 +76,6 @@ def create_task(board: Board, command: CreateTask, now_ms: int) -> TaskView:
         virtual_start_ms=now_ms if command.virtual_start_ms is None else command.virtual_start_ms,
         date_created_ms=now_ms,
         date_updated_ms=now_ms,
-        values=parse_attributes(command.attributes),
     )
     state.tasks[task.sid] = task
     state.put_task(task)
@@ -115,7 +113,6 @@ def update_task(board: Board, command: UpdateTask, now_ms: int) -> TaskView:
     changed = False
     if attributes is not UNSET:
         task.attributes = attributes
-        task.values = parse_attributes(attributes)
         changed = reroute = True
     if command.priority is not UNSET:
         task.priority = command.priority
@@ -159,7 +156,6 @@ def remove_task(board: Board, command: DeleteTask, now_ms: int) -> None:
 
 def adopt_task(board: Board, command: AdoptFinishedTask, _now_ms: int) -> None:
     """Take a finished task back into memory, as its row has it."""
-    command.task.values = parse_attributes(command.task.attributes)
     adopt_finished_task(board, command.task)
 
 

@@ -20,7 +20,6 @@ from engine.routing.records import record_task, record_transfer
 from engine.routing.reservations import set_status
 from engine.routing.rounds import start_round
 from engine.routing.states import HELD, ended_transfer_refusal, not_transferable
-from engine.routing.values import parse_attributes
 from engine.routing.viewing import transfer_view
 from engine.routing.views import TransferView
 
@@ -135,7 +134,6 @@ def _change_data(board: Board, task: Task, command: CreateTransfer, now_ms: int)
         return
     if command.attributes is not UNSET:
         task.attributes = command.attributes
-        task.values = parse_attributes(command.attributes)
     if command.priority is not None:
         task.priority = command.priority
     task.version += 1

@@ -16,7 +16,6 @@ from engine.routing.records import record_task
 from engine.routing.rounds import accept, refuse
 from engine.routing.state import WorkspaceState
 from engine.routing.states import instruction_refusal
-from engine.routing.values import parse_attributes
 from engine.routing.viewing import reservation_view
 from engine.routing.views import ReservationView, VoiceOrderView
 from engine.routing.voice import (
@@ -184,7 +183,6 @@ def _note_call(
         )
         return
     task.attributes = attributes
-    task.values = parse_attributes(attributes)
     task.version += 1
     task.date_updated_ms = now_ms
     state.put_task(task)

@@ -117,11 +117,6 @@ class Tally:
             if kind is Kind.TASK and (kept := self._tasks.get(sid)) is not None:
                 self._leave(sid, kept)
 
-    def take_in_all(self, tasks: Iterable[Task]) -> None:
-        """Count the tasks of a workspace that was loaded."""
-        for task in tasks:
-            self.note(task)
-
     def note(self, task: Task) -> None:
         """Count a task as it is now."""
         kept = self._tasks.get(task.sid)

@@ -2,22 +2,11 @@
 
 from typing import Any
 
-import orjson
-
 from engine.routing.entities import TaskChannel, Worker, WorkerChannel
 
 DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY_MS = 86_400_000
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
-
-
-def parse_attributes(text: str) -> dict[str, Any]:
-    """Parse the JSON text of an object; anything else gives no values at all."""
-    try:
-        values = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return {}
-    return values if isinstance(values, dict) else {}
 
 
 def worker_values(

@@ -1,14 +1,19 @@
 """From the rows of a workspace to a live core."""
 
 import asyncio
+from collections.abc import Generator
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 from engine.clock import Clock
+from engine.garbage import loading
 from engine.routing.core import WorkspaceCore
 from engine.routing.effects import AssignmentCallback
 from engine.routing.limits import RoutingLimits
 from engine.runtime.ports import Store
 from engine.sids import SidFactory
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True, frozen=True)
@@ -49,10 +54,25 @@ class Loader:
     async def load(self, workspace_sid: str) -> Loaded | None:
         """Read and rebuild one workspace; None when it does not exist. Raises StoreUnavailable."""
         async with self._slots:
-            rows = await self._store.load(workspace_sid)
-            if rows is None:
-                return None
-            callbacks = list(rows.callbacks)
-            now_ms = max(self.clock(), rows.last_event_ms)
-            core = WorkspaceCore.load(rows, new_sid=self.new_sid, now_ms=now_ms, limits=self.routing_limits)
-            return Loaded(core, now_ms, callbacks)
+            with loading():
+                return await self._load(workspace_sid)
+
+    async def _load(self, workspace_sid: str) -> Loaded | None:
+        rows = await self._store.load(workspace_sid)
+        if rows is None:
+            return None
+        now_ms = max(self.clock(), rows.last_event_ms)
+        core = await _in_turns(
+            WorkspaceCore.load_in_steps(rows, new_sid=self.new_sid, now_ms=now_ms, limits=self.routing_limits)
+        )
+        return Loaded(core, now_ms, rows.callbacks)
+
+
+async def _in_turns(steps: Generator[None, None, T]) -> T:
+    """Return what a generator returns; between its steps everybody else has a turn."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("T", end.value)
+        await asyncio.sleep(0)
