@@ -38,9 +38,9 @@ Named = tuple[KnownBy, str | None]
 ClassKey = tuple[str | None, str | None, str, str | None, Named | None, bool]
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, eq=False)
 class Demand:
-    """What a waiting task asks of a worker, with its own values bound in.
+    """What a waiting task asks of a worker, with its own values bound in. Never changed once made.
 
     `queue_sid` None means any worker of the workspace; `named` restricts to one worker, by SID or by
     friendly name, and to nobody when its value is None.
@@ -52,17 +52,12 @@ class Demand:
     order_by: OrderBy | None = None
     named: Named | None = None
     ignores_capacity: bool = False
+    key: ClassKey = field(init=False)
+    """What tells classes apart."""
 
-    def admits(self, worker: Worker) -> bool:
-        """Tell whether the demand names this worker, or nobody in particular."""
-        if self.named is None:
-            return True
-        known_by, value = self.named
-        return (worker.sid if known_by is KnownBy.SID else worker.friendly_name) == value
-
-    def key(self) -> ClassKey:
-        """Return what tells classes apart."""
-        return (
+    def __post_init__(self) -> None:
+        """Make the key."""
+        self.key = (
             self.queue_sid,
             self.residual.canonical if self.residual else None,
             self.channel_sid,
@@ -70,6 +65,13 @@ class Demand:
             self.named,
             self.ignores_capacity,
         )
+
+    def admits(self, worker: Worker) -> bool:
+        """Tell whether the demand names this worker, or nobody in particular."""
+        if self.named is None:
+            return True
+        known_by, value = self.named
+        return (worker.sid if known_by is KnownBy.SID else worker.friendly_name) == value
 
 
 @dataclass(slots=True, eq=False)
@@ -152,11 +154,12 @@ class Eligibility:
 
     def add_task(self, task: Task, demand: Demand) -> None:
         """Let a pending task wait for what it asks for."""
-        self.remove_task(task.sid)
-        class_ = self._class_for(demand)
+        if task.sid in self._class_of_task:
+            self.remove_task(task.sid)
+        class_ = self._classes.get(demand.key) or self._new_class(demand)
         self._class_of_task[task.sid] = class_
         self._unused.pop(class_.key, None)
-        class_.waiting.add(task.sid, self.order_key(task, class_))
+        class_.waiting.add(self.order_key(task, class_))
         self._mark(class_)
 
     def remove_task(self, task_sid: str) -> None:
@@ -181,7 +184,7 @@ class Eligibility:
         if class_ is None or task_sid not in class_.parked:
             return
         task = class_.parked.pop(task_sid)
-        class_.waiting.add(task_sid, self.order_key(task, class_))
+        class_.waiting.add(self.order_key(task, class_))
         self._mark(class_)
 
     def order_key(self, task: Task, class_: EligibilityClass) -> OrderKey:
@@ -301,11 +304,8 @@ class Eligibility:
 
     # Inside
 
-    def _class_for(self, demand: Demand) -> EligibilityClass:
-        key = demand.key()
-        class_ = self._classes.get(key)
-        if class_ is not None:
-            return class_
+    def _new_class(self, demand: Demand) -> EligibilityClass:
+        key = demand.key
         self._sequence += 1
         paths = demand.residual.paths if demand.residual else frozenset()
         class_ = EligibilityClass(
@@ -415,7 +415,7 @@ class Eligibility:
 
     def _reorder(self, class_: EligibilityClass) -> None:
         for sid in class_.waiting.sids():
-            class_.waiting.add(sid, self.order_key(self._state.tasks[sid], class_))
+            class_.waiting.add(self.order_key(self._state.tasks[sid], class_))
         self._mark(class_)
 
     def _retire(self, class_: EligibilityClass) -> None:

@@ -177,7 +177,7 @@ def _check_nothing_matchable(board: Board, now_ms: int) -> None:
         class_ = board.eligibility.class_of(task.sid)
         assert class_ is not None, task.sid
         demand = demand_of(board, task, target_of(board, task), now_ms)
-        assert class_.key == demand.key(), f"{task.sid} waits in the wrong class"
+        assert class_.key == demand.key, f"{task.sid} waits in the wrong class"
         refused = {sid for sid, refusal in task.refusals.items() if refusal.until_ms > now_ms}
         offerable = class_.ready - refused - working_on(task)
         assert not offerable, f"{task.sid} waits beside {sorted(offerable)}"

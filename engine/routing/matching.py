@@ -46,10 +46,9 @@ def _pass(board: Board, now_ms: int, limit: int) -> int:
         if not heap:
             return decisions
         key, _, class_ = heapq.heappop(heap)
-        head = class_.waiting.head()
-        if head is None or head[0] != key or not class_.ready:
+        if class_.waiting.head() != key or not class_.ready:
             continue
-        task = board.state.tasks[head[1]]
+        task = board.state.tasks[key[-1]]
         workers = choose_workers(board, class_, task, now_ms)
         if workers:
             _note_choice(board, class_, task, workers, now_ms)
@@ -73,7 +72,7 @@ def _take_dirty(board: Board, heap: _Heap) -> None:
 def _push(heap: _Heap, class_: EligibilityClass) -> None:
     head = class_.waiting.head()
     if head is not None and class_.ready:
-        heapq.heappush(heap, (head[0], class_.sequence, class_))
+        heapq.heappush(heap, (head, class_.sequence, class_))
 
 
 def choose_workers(board: Board, class_: EligibilityClass, task: Task, now_ms: int) -> list[Worker]:

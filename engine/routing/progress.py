@@ -18,7 +18,6 @@ place in them is kept aside.
 
 from typing import Any
 
-from engine.expressions.expression import Expression
 from engine.routing.board import Board
 from engine.routing.deadlines import Due
 from engine.routing.effects import RoutingWarning
@@ -161,13 +160,7 @@ def demand_of(board: Board, task: Task, target: Target | None, now_ms: int) -> D
         named = (KnownBy.SID, task.routing_target) if _targets_worker(task) else None
         queue_sid = None if named else task.task_queue_sid
         return Demand(task.task_channel_sid, queue_sid, None, None, named, task.ignore_capacity)
-    return Demand(
-        channel_sid=task.task_channel_sid,
-        queue_sid=target.queue_sid,
-        residual=_bind(board, target, task, now_ms),
-        order_by=target.order_by,
-        named=_known_worker(task, target),
-    )
+    return _bound(board, target, task, now_ms)
 
 
 def _demand_of_transfer(task: Task, transfer: Transfer) -> Demand:
@@ -180,19 +173,25 @@ def _targets_worker(task: Task) -> bool:
     return task.routing_target is not None and task.routing_target.startswith("WK")
 
 
-def _bind(board: Board, target: Target, task: Task, now_ms: int) -> Expression | None:
-    if target.expression is None:
-        return None
+def _bound(board: Board, target: Target, task: Task, now_ms: int) -> Demand:
+    """Return what a task asks for in a target: one object for all that ask for the same."""
     time = time_values(now_ms) if target.reads_time else {}
-    # repr tells True from 1 and "1" from 1, which would collide as keys.
-    key = repr(([value_at(task.values, path) for path in target.task_paths], time))
-    bound = target.bindings.get(key)
-    if bound is None:
+    values = ""
+    if target.task_paths or time:
+        # repr tells True from 1 and "1" from 1, which would collide as keys.
+        values = repr(([value_at(task.values, path) for path in target.task_paths], time))
+    named = _known_worker(task, target)
+    key = task.task_channel_sid, values, named
+    demand = target.bindings.get(key)
+    if demand is None:
         if len(target.bindings) >= board.state.limits.bindings_per_target_max:
             target.bindings.clear()
-        bound = target.expression.bind({"task": task.values, "taskrouter": time})
-        target.bindings[key] = bound
-    return bound
+        residual = None
+        if target.expression is not None:
+            residual = target.expression.bind({"task": task.values, "taskrouter": time})
+        demand = Demand(task.task_channel_sid, target.queue_sid, residual, target.order_by, named)
+        target.bindings[key] = demand
+    return demand
 
 
 def _known_worker(task: Task, target: Target) -> Named | None:

@@ -57,7 +57,8 @@ class _Kept:
         self.created: Entry = (task.date_created_ms, task.sequence, task.sid)
         self.entered: Entry | None = None
         if task.task_queue_sid is not None and task.task_queue_entered_ms is not None:
-            self.entered = (task.task_queue_entered_ms, task.sequence, task.sid)
+            at_once = task.task_queue_entered_ms == task.date_created_ms
+            self.entered = self.created if at_once else (task.task_queue_entered_ms, task.sequence, task.sid)
         self.buckets: tuple[Bucket, ...] = ()
 
     def is_where(self, task: Task) -> bool:
@@ -103,11 +104,12 @@ class Bucket:
 class Tally:
     """The counters of one workspace."""
 
-    __slots__ = ("_scopes", "_tasks")
+    __slots__ = ("_scopes", "_tasks", "_together")
 
     def __init__(self) -> None:
         self._tasks: dict[str, _Kept] = {}
         self._scopes: dict[str, dict[str, Bucket]] = {}
+        self._together: dict[tuple[str | None, str | None, str], tuple[Bucket, ...]] = {}
 
     def take_in(self, changes: Changes) -> None:
         """Count what a batch has changed so far; taking in the same changes again changes nothing."""
@@ -156,11 +158,8 @@ class Tally:
     def _enter(self, task: Task, status: int) -> None:
         kept = self._tasks[task.sid] = _Kept(task, status)
         created, priority = kept.created, kept.priority
-        for scope in (WORKSPACE, kept.queue, kept.workflow):
-            if scope is None:
-                continue
-            bucket = self._bucket(scope, kept.channel)
-            kept.buckets += (bucket,)
+        kept.buckets = self._buckets(kept.queue, kept.workflow, kept.channel)
+        for bucket in kept.buckets:
             bucket.statuses[status] += 1
             bucket.priorities[priority] = bucket.priorities.get(priority, 0) + 1
             heapq.heappush(bucket.created.heap, created)
@@ -187,6 +186,15 @@ class Tally:
             if not bucket.priorities:
                 self._forget(bucket)
 
+    def _buckets(self, queue: str | None, workflow: str | None, channel: str) -> tuple[Bucket, ...]:
+        """Return the buckets of a task: one tuple for all tasks in the same ones."""
+        key = queue, workflow, channel
+        buckets = self._together.get(key)
+        if buckets is None:
+            scopes = (scope for scope in (WORKSPACE, queue, workflow) if scope is not None)
+            buckets = self._together[key] = tuple(self._bucket(scope, channel) for scope in scopes)
+        return buckets
+
     def _bucket(self, scope: str, channel: str) -> Bucket:
         buckets = self._scopes.get(scope)
         if buckets is None:
@@ -197,6 +205,7 @@ class Tally:
         return bucket
 
     def _forget(self, bucket: Bucket) -> None:
+        self._together.clear()
         buckets = self._scopes[bucket.scope]
         del buckets[bucket.channel]
         if not buckets:

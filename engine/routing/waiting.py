@@ -4,7 +4,8 @@ import heapq
 
 from engine.routing.entities import Task, TaskOrder
 
-OrderKey = tuple[int, int, int, int]
+OrderKey = tuple[int, int, int, int, str]
+"""The last is the task's SID: whoever has the key has the task."""
 
 
 def order_key(task: Task, order: TaskOrder, preferred: TaskOrder) -> OrderKey:
@@ -15,8 +16,8 @@ def order_key(task: Task, order: TaskOrder, preferred: TaskOrder) -> OrderKey:
     """
     rank = 0 if order is preferred else 1
     if order is TaskOrder.FIFO:
-        return rank, -task.priority, task.virtual_start_ms, task.sequence
-    return rank, -task.virtual_start_ms, -task.sequence, 0
+        return rank, -task.priority, task.virtual_start_ms, task.sequence, task.sid
+    return rank, -task.virtual_start_ms, -task.sequence, 0, task.sid
 
 
 class WaitingLine:
@@ -25,7 +26,7 @@ class WaitingLine:
     __slots__ = ("_heap", "_keys")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[OrderKey, str]] = []
+        self._heap: list[OrderKey] = []
         self._keys: dict[str, OrderKey] = {}
 
     def __len__(self) -> int:
@@ -34,25 +35,25 @@ class WaitingLine:
     def __contains__(self, task_sid: str) -> bool:
         return task_sid in self._keys
 
-    def add(self, task_sid: str, key: OrderKey) -> None:
+    def add(self, key: OrderKey) -> None:
         """Put a task in, or move it to another place."""
-        self._keys[task_sid] = key
-        heapq.heappush(self._heap, (key, task_sid))
+        self._keys[key[-1]] = key
+        heapq.heappush(self._heap, key)
         if len(self._heap) > 2 * len(self._keys) + 64:
-            self._heap = [(key, sid) for sid, key in self._keys.items()]
+            self._heap = list(self._keys.values())
             heapq.heapify(self._heap)
 
     def remove(self, task_sid: str) -> None:
         """Take a task out, if it is in."""
         self._keys.pop(task_sid, None)
 
-    def head(self) -> tuple[OrderKey, str] | None:
-        """Return key and SID of the first task, or None."""
+    def head(self) -> OrderKey | None:
+        """Return the key of the first task, or None."""
         heap, keys = self._heap, self._keys
         while heap:
-            key, sid = heap[0]
-            if keys.get(sid) == key:
-                return heap[0]
+            key = heap[0]
+            if keys.get(key[-1]) == key:
+                return key
             heapq.heappop(heap)
         return None
 
@@ -62,4 +63,4 @@ class WaitingLine:
 
     def sids(self) -> list[str]:
         """Return all tasks in order; for explanations and checks, not for matching."""
-        return [sid for sid, _ in sorted(self._keys.items(), key=lambda item: item[1])]
+        return [key[-1] for key in sorted(self._keys.values())]

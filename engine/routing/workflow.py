@@ -7,7 +7,7 @@ configuration (`filters[2].targets[0].expression: column 14: …`).
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -17,6 +17,9 @@ from engine.expressions.order_by import OrderBy, parse_order_by
 from engine.routing.entities import DEFAULT_FILTER
 from engine.routing.errors import Refused
 from engine.routing.limits import EXPRESSION_LENGTH_MAX
+
+if TYPE_CHECKING:
+    from engine.routing.eligibility import Demand, Named
 
 _PRIORITY_MAX = 2**31 - 1
 _WARNINGS_MAX = 100
@@ -45,8 +48,8 @@ class Target:
     """The task attributes that `expression` reads, without the leading `task`."""
     reads_time: bool = False
     """Whether `expression` reads `taskrouter.*`, so that its binding ages with the clock."""
-    bindings: dict[str, Expression] = field(default_factory=dict)
-    """Cache: the values at `task_paths`, spelled out, to the bound expression."""
+    bindings: dict[tuple[str, str, "Named | None"], "Demand"] = field(default_factory=dict)
+    """Cache: a task's channel, its values at `task_paths` spelled out, its known worker: what it asks for."""
 
 
 @dataclass(slots=True, eq=False)

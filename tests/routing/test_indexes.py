@@ -9,7 +9,7 @@ from engine.expressions.expression import parse
 from engine.routing.anchors import Anchor, AnchoredItems, WorkerPostings, anchor_of, scalars_at
 from engine.routing.deadlines import Deadlines, Due
 from engine.routing.idle import IdleLine
-from engine.routing.waiting import WaitingLine
+from engine.routing.waiting import OrderKey, WaitingLine
 
 
 def test_deadlines_fire_by_time_then_kind_then_sid() -> None:
@@ -59,17 +59,17 @@ def test_setting_a_deadline_to_what_it_is_costs_nothing() -> None:
 
 def test_a_waiting_line_is_its_tasks_in_order() -> None:
     rng = random.Random(2)
-    line, model = WaitingLine(), dict[str, tuple[int, int, int, int]]()
+    line, model = WaitingLine(), dict[str, OrderKey]()
     for number in range(4000):
         sid = str(rng.randrange(40))
         if rng.randrange(3):
-            model[sid] = (rng.randrange(2), rng.randrange(3), 0, number)
-            line.add(sid, model[sid])
+            model[sid] = (rng.randrange(2), rng.randrange(3), 0, number, sid)
+            line.add(model[sid])
         else:
             line.remove(sid)
             model.pop(sid, None)
         ordered = sorted(model, key=lambda sid: model[sid])
-        assert line.head() == ((model[ordered[0]], ordered[0]) if ordered else None)
+        assert line.head() == (model[ordered[0]] if ordered else None)
         assert (line.sids(), len(line), sid in line) == (ordered, len(model), sid in model)
         assert [line.before(model[other]) for other in ordered] == list(range(len(model)))
         assert len(line._heap) <= 2 * len(model) + 64 + 40
@@ -77,12 +77,12 @@ def test_a_waiting_line_is_its_tasks_in_order() -> None:
 
 def test_a_removed_task_is_not_the_head_and_one_that_moved_stands_in_its_new_place_only() -> None:
     line = WaitingLine()
-    line.add("a", (0, 1, 0, 0))
-    line.add("b", (0, 2, 0, 0))
-    line.add("a", (0, 3, 0, 0))
-    assert line.head() == ((0, 2, 0, 0), "b")
+    line.add((0, 1, 0, 0, "a"))
+    line.add((0, 2, 0, 0, "b"))
+    line.add((0, 3, 0, 0, "a"))
+    assert line.head() == (0, 2, 0, 0, "b")
     line.remove("b")
-    assert line.head() == ((0, 3, 0, 0), "a")
+    assert line.head() == (0, 3, 0, 0, "a")
     line.remove("a")
     line.remove("a")
     assert line.head() is None

@@ -128,10 +128,10 @@ class Backlog:
 
         def choose() -> None:
             heads = [(class_.waiting.head(), class_) for class_ in board.eligibility.dirty.values()]
-            (_, task_sid), class_ = min(
+            head, class_ = min(
                 ((head, class_) for head, class_ in heads if head is not None), key=lambda pair: pair[0]
             )
-            choose_workers(board, class_, board.state.tasks[task_sid], self.now_ms)
+            choose_workers(board, class_, board.state.tasks[head[-1]], self.now_ms)
 
         return seconds(choose)
 
