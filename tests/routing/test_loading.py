@@ -1,5 +1,6 @@
 """A core loaded from copied rows goes on as the one that wrote them would have (behaviour OQ-24)."""
 
+import gc
 from typing import Any
 
 import pytest
@@ -288,3 +289,27 @@ def test_a_question_to_skip_put_in_a_pass_cut_short_survives_a_restart() -> None
     world.do()
     assert (world.queue_of(skipping), world.status(skipping)) == ("b", T.RESERVED)
     assert not world.get(skipping).skip_if_open
+
+
+def test_a_workspace_with_many_tasks_is_loaded_in_many_steps() -> None:
+    world = StoredWorld()
+    world.simple_workflow(world.queue())
+    few = steps_to_load(world)
+    for _ in range(1_000):
+        world.core.handle(c.CreateTask(world.new_sid("WT"), "{}"), world.now_ms)
+    world.do()
+    assert steps_to_load(world) >= few + 4
+
+
+def steps_to_load(world: StoredWorld) -> int:
+    steps = WorkspaceCore.load_in_steps(world.store.load_rows(), new_sid=world.new_sid, now_ms=world.now_ms)
+    return sum(1 for _ in steps)
+
+
+def test_a_core_that_is_dropped_leaves_nothing_to_the_garbage_collector() -> None:
+    world = filled()
+    core = WorkspaceCore.load(world.store.load_rows(), new_sid=world.new_sid, now_ms=world.now_ms)
+    core.match(world.now_ms, 100)
+    gc.collect()
+    del core
+    assert gc.collect() == 0
