@@ -50,7 +50,7 @@ from engine.database_start import embedded, migrate_patiently, open_pools
 from engine.desk.app import add_desk
 from engine.desk.sign_in import DeskLimits, SignIn
 from engine.errors import NotServing, WorkspaceNotFound
-from engine.garbage import collect_seldom, leave_alone
+from engine.garbage import collect_seldom
 from engine.housekeeping import Housekeeping
 from engine.keyring import Keyring
 from engine.logs import get_logger
@@ -403,7 +403,6 @@ def migrate(settings: Settings) -> int:
 async def serve(settings: Settings, parent: ParentLink | None = None) -> None:
     """Run the daemon in this event loop until SIGTERM or SIGINT; raises what `Daemon.start` raises."""
     stopping = stop_on_signal()
-    collect_seldom()
     daemon = Daemon(settings, parent)
     if parent is not None:
         asyncio.get_running_loop().add_reader(parent.fileno(), parent.read, stopping.set)
@@ -421,7 +420,7 @@ async def serve(settings: Settings, parent: ParentLink | None = None) -> None:
             show_credentials(daemon.credentials, settings)
         if parent is not None:
             parent.listening()
-        leave_alone()
+        collect_seldom()
         await stop
     finally:
         stop.cancel()

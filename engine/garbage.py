@@ -20,14 +20,10 @@ _loads: set[object] = set()
 
 
 def collect_seldom() -> None:
-    """Set the thresholds; to be called before much is made."""
-    gc.set_threshold(*THRESHOLDS)
-
-
-def leave_alone() -> None:
     """Leave what there is now, the modules and the parts of the daemon, out of every collection to come."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*THRESHOLDS)
 
 
 @contextmanager
