@@ -7,6 +7,7 @@ requests are under way to one server; others wait their turn, within their deadl
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,38 +33,41 @@ class Server(Protocol):
         """Make a connection; what it raises becomes the cause of a failure NO_CONNECTION."""
 
 
-@dataclass(slots=True, frozen=True)
 class TcpServer:
-    """A server at a host and port, without TLS; any address that the host name has is taken."""
+    """A server at a host and port; any address that the host name has is taken.
 
-    host: str
-    port: int
+    Args:
+        host: a name or an address.
+        port: where it listens.
+        tls: trust settings, where it speaks TLS.
+    """
 
-    @property
-    def key(self) -> str:
-        """Its host and port."""
-        return f"{self.host}:{self.port}"
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+        self.key = f"{host}:{port}"
+        self._host = host
+        self._port = port
+        self._tls = tls
 
     async def connect(self, make: Make) -> HttpConnection:
         """Make a connection. Raises OSError."""
         loop = asyncio.get_running_loop()
-        return (await loop.create_connection(make, self.host, self.port))[1]
+        return (await loop.create_connection(make, self._host, self._port, ssl=self._tls))[1]
 
 
-@dataclass(slots=True, frozen=True)
 class UnixServer:
-    """A server at a unix socket."""
+    """A server at a unix socket.
 
-    path: str
+    Args:
+        path: of the socket.
+    """
 
-    @property
-    def key(self) -> str:
-        """Its path."""
-        return f"unix:{self.path}"
+    def __init__(self, path: str) -> None:
+        self.key = f"unix:{path}"
+        self._path = path
 
     async def connect(self, make: Make) -> HttpConnection:
         """Make a connection. Raises OSError."""
-        return (await asyncio.get_running_loop().create_unix_connection(make, self.path))[1]
+        return (await asyncio.get_running_loop().create_unix_connection(make, self._path))[1]
 
 
 @dataclass(slots=True)
@@ -118,12 +122,12 @@ class HttpPool:
         Raises:
             HttpFailure: `sent` tells whether the server may have got it.
         """
-        place = self._place(server)
+        place = self._places.get(server.key) or self._new_place(server)
         place.users += 1
         try:
             if place.turns is None:
                 return await self._send(place, server, request, deadline_s, needs_body, repeat=repeat)
-            await _in_time(place.turns, deadline_s)
+            await _turn(place.turns, deadline_s)
             try:
                 return await self._send(place, server, request, deadline_s, needs_body, repeat=repeat)
             finally:
@@ -152,32 +156,24 @@ class HttpPool:
         *,
         repeat: bool,
     ) -> HttpAnswer:
-        connection = self._kept(place)
-        if connection is not None:
+        connection = kept = self._kept(place)
+        while True:
+            if connection is None:
+                connection = await self._connect(server, deadline_s)
             try:
-                return await self._over(place, connection, request, deadline_s, needs_body)
+                answer = await connection.send(request, deadline_s, needs_body)
             except HttpFailure as failure:
-                if not repeat or failure.answered or failure.fault is not Fault.CLOSED:
+                stale = kept is not None and failure.fault is Fault.CLOSED and not failure.answered
+                if not (repeat and stale):
                     raise
-        connection = await self._connect(server, deadline_s)
-        return await self._over(place, connection, request, deadline_s, needs_body)
-
-    async def _over(
-        self,
-        place: _Place,
-        connection: HttpConnection,
-        request: bytes,
-        deadline_s: float,
-        needs_body: NeedsBody,
-    ) -> HttpAnswer:
-        try:
-            answer = await connection.send(request, deadline_s, needs_body)
-        except BaseException:
-            connection.close()
-            raise
-        if connection.usable:
-            place.idle.append(connection)
-        return answer
+                connection = kept = None
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                if connection.usable:
+                    place.idle.append(connection)
+                return answer
 
     def _kept(self, place: _Place) -> HttpConnection | None:
         young_s = self._loop.time() - self._keepalive_s
@@ -210,14 +206,12 @@ class HttpPool:
     def _make(self) -> HttpConnection:
         return HttpConnection(self._body_bytes_max)
 
-    def _place(self, server: Server) -> _Place:
-        place = self._places.get(server.key)
-        if place is None:
-            limit = self._per_server_max
-            turns = None if limit is None else asyncio.Semaphore(limit)
-            place = self._places[server.key] = _Place(turns)
-            if self._sweeper is None and not self._closed:
-                self._sweeper = self._loop.call_later(self._keepalive_s, self._sweep)
+    def _new_place(self, server: Server) -> _Place:
+        limit = self._per_server_max
+        place = _Place(None if limit is None else asyncio.Semaphore(limit))
+        self._places[server.key] = place
+        if self._sweeper is None and not self._closed:
+            self._sweeper = self._loop.call_later(self._keepalive_s, self._sweep)
         return place
 
     def _lost(self, connection: HttpConnection) -> None:
@@ -240,7 +234,10 @@ class HttpPool:
             self._sweeper = self._loop.call_later(self._keepalive_s, self._sweep)
 
 
-async def _in_time(turns: asyncio.Semaphore, deadline_s: float) -> None:
+async def _turn(turns: asyncio.Semaphore, deadline_s: float) -> None:
+    if not turns.locked():
+        await turns.acquire()
+        return
     try:
         async with asyncio.timeout_at(deadline_s):
             await turns.acquire()
