@@ -7,7 +7,9 @@ how often a server may say "continue".
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
+import orjson
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 _HEAD_BYTES_MAX = 65_536
@@ -65,6 +67,10 @@ class HttpAnswer:
     status: int
     headers: Headers
     body: bytes
+
+    def json(self) -> Any:
+        """Return the document in the body. Raises ValueError when it is none."""
+        return orjson.loads(self.body)
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of a header, by its name in lower case; None when it is not there."""

@@ -158,7 +158,7 @@ class Load:
         if answer.status not in {400, 404, 409, 429, 503, 504}:
             text = answer.body[:200].decode(errors="replace")
             self._promises.unexpected[f"{what}: {answer.status} {text}"] += 1
-        if answer.status == 503 and b"\r\nretry-after:" not in answer.head:
+        if answer.status == 503 and answer.header(b"retry-after") is None:
             self._promises.unexpected[f"{what}: 503 without Retry-After"] += 1
         return answer
 
