@@ -49,6 +49,11 @@ def log_facts(facts: Facts) -> None:
     _fact_log.write(facts)
 
 
+def debugging() -> bool:
+    """Tell whether events of level debug are logged: asking is cheaper than logging in vain."""
+    return _fact_log.debugging
+
+
 def configure(settings: LoggingSettings, stream: TextIO | None = None, *, process: int | None = None) -> None:
     """Send the log of this process to `stream` (default: standard error) as the settings say.
 
@@ -66,6 +71,7 @@ def configure(settings: LoggingSettings, stream: TextIO | None = None, *, proces
         redactor(settings.redact),
     ]
     _fact_log.write = _each_fact
+    _fact_log.debugging = level <= logging.DEBUG
     if settings.format == "json" or (settings.format == "auto" and not out.isatty()):
         processors.append(json_line)
         if level <= logging.INFO:
@@ -105,8 +111,9 @@ def _each_fact(facts: Facts) -> None:
 
 
 class _FactLog:
-    """How events without anything to redact are written."""
+    """How events without anything to redact are written, and whether those of level debug are."""
 
+    debugging: bool = True
     write: Callable[[Facts], None] = staticmethod(_each_fact)
 
 

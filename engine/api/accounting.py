@@ -8,7 +8,7 @@ from prometheus_client import Histogram
 
 from engine import metrics
 from engine.api.problems import INTERNAL, ApiError, translate
-from engine.logs import get_logger
+from engine.logs import debugging, get_logger
 
 log = get_logger()
 
@@ -28,14 +28,11 @@ def account(
         context: what is logged with it, when it is not bound to the log already.
     """
     _seconds(method, route, status).observe(duration_s)
-    log.debug(
-        "request.answered",
-        **context,
-        method=method,
-        route=route,
-        status=status,
-        duration_ms=round(duration_s * 1000, 3),
-    )
+    if debugging():
+        duration_ms = round(duration_s * 1000, 3)
+        log.debug(
+            "request.answered", **context, method=method, route=route, status=status, duration_ms=duration_ms
+        )
 
 
 def refusal_of(error: Exception, method: str, path: str, context: Mapping[str, Any] = _NOTHING) -> ApiError:

@@ -16,7 +16,6 @@ from engine.api.operations import Terms
 from engine.api.problems import BAD_FRIENDLY_NAME, bad_request
 from engine.callback_urls import URL_CHARACTERS_MAX, check_callback_url
 from engine.readers import Reader, Schema, reads
-from engine.sids import is_sid
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -34,7 +33,6 @@ _FALSE = frozenset({"false", "0", "no"})
 _UNIQUE_NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]{0,63}")
 _EARLIEST_MS = -2_208_988_800_000
 """1900-01-01T00:00:00Z"""
-_OPENING = re.compile(r"[\[{]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -119,9 +117,11 @@ def whole_number(name: str, value: str) -> int:
 def sid(*prefixes: str) -> Reader[str]:
     """Make a reader of SIDs with one of the prefixes."""
 
+    matches = re.compile(_sid_pattern(prefixes).strip("^$")).fullmatch
+
     @reads(type="string", pattern=_sid_pattern(prefixes))
     def read(name: str, value: str) -> str:
-        if not any(is_sid(value, prefix) for prefix in prefixes):
+        if matches(value) is None:
             raise bad_request(f"{name} must be a SID: {' or '.join(prefixes)} and 32 hexadecimal digits")
         return value
 
@@ -260,7 +260,7 @@ def json_object(name: str, value: str) -> dict[str, Any]:
         raise bad_request(f"{name} is not valid JSON: {error}") from None
     if not isinstance(document, dict):
         raise bad_request(f"{name} must be a JSON object")
-    if len(_OPENING.findall(value)) > JSON_DEPTH_MAX and _depth(document) > JSON_DEPTH_MAX:
+    if value.count("[") + value.count("{") > JSON_DEPTH_MAX and _depth(document) > JSON_DEPTH_MAX:
         raise bad_request(f"{name} is nested more than {JSON_DEPTH_MAX} levels deep")
     return document
 

@@ -83,6 +83,10 @@ def _required(form: Form, name: str, read: Read, _default: Any) -> Any:
     return form.required(name, read)
 
 
+_DEFAULTING = (Form.value, Form.exact)
+"""What gives the default for a field that was not sent, and need not be asked then."""
+
+
 class Fields:
     """The fields of a body or of a query, by the argument that each becomes."""
 
@@ -91,7 +95,7 @@ class Fields:
     def __init__(self, **fields: Field) -> None:
         self._fields = fields
         self._made_for: Terms | None = None
-        self._takes: list[tuple[str, Take, str, Read, Any]] = []
+        self._takes: list[tuple[str, Take, str, Read, Any, bool]] = []
 
     def __or__(self, others: "Fields") -> "Fields":
         return Fields(**self._fields, **others._fields)
@@ -104,14 +108,22 @@ class Fields:
         if terms is not self._made_for or not self._takes:
             self._make(terms)
         return {
-            argument: take(form, name, read, unsent) for argument, take, name, read, unsent in self._takes
+            argument: take(form, name, read, unsent) if always or name in form else unsent
+            for argument, take, name, read, unsent, always in self._takes
         }
 
     def _make(self, terms: Terms | None) -> None:
         """Make the readers that depend on the terms, once: a daemon has the same for all requests."""
         self._made_for = terms
         self._takes = [
-            (argument, field.take, field.name, field.reader_for(terms).read, field.default)
+            (
+                argument,
+                field.take,
+                field.name,
+                field.reader_for(terms).read,
+                field.default,
+                field.take not in _DEFAULTING,
+            )
             for argument, field in self._fields.items()
         ]
 

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakSet
 
 from engine import metrics
 from engine.errors import Overloaded
@@ -44,12 +45,13 @@ class Inbox:
     A consumer clears `wakeup` and looks only then, so that nothing put in between is overlooked.
     """
 
-    __slots__ = ("_commands_max", "_waiting", "wakeup")
+    __slots__ = ("__weakref__", "_commands_max", "_waiting", "wakeup")
 
     def __init__(self, commands_max: int) -> None:
         self._commands_max = commands_max
         self._waiting: deque[Envelope] = deque()
         self.wakeup = asyncio.Event()
+        _inboxes.add(self)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -60,15 +62,11 @@ class Inbox:
             metrics.INBOX_REFUSED.inc(len(envelopes))
             raise Overloaded(f"{self._commands_max} commands are waiting for this workspace")
         self._waiting.extend(envelopes)
-        metrics.INBOX_COMMANDS.inc(len(envelopes))
         self.wakeup.set()
 
     def take(self, commands_max: int) -> list[Envelope]:
         """Take everything that waits, up to `commands_max`, oldest first."""
-        taken = [self._waiting.popleft() for _ in range(min(commands_max, len(self._waiting)))]
-        if taken:
-            metrics.INBOX_COMMANDS.dec(len(taken))
-        return taken
+        return [self._waiting.popleft() for _ in range(min(commands_max, len(self._waiting)))]
 
     async def sleep(self, delay_ms: int | None) -> None:
         """Return when `wakeup` is set, or after `delay_ms` milliseconds (None: only then)."""
@@ -85,3 +83,7 @@ class Inbox:
         """Answer everything that waits with `error`."""
         for envelope in self.take(len(self._waiting)):
             envelope.refuse(error)
+
+
+_inboxes: WeakSet[Inbox] = WeakSet()
+metrics.INBOX_COMMANDS.set_function(lambda: sum(map(len, list(_inboxes))))
