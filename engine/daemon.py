@@ -360,7 +360,14 @@ class Daemon:
             # Other nodes close what they do not need before this node does.
             kept_s = 2 * self.settings.cluster.forward_idle_s
             listen = parse_address(self.settings.cluster.listen)
-            inner = Site(runner, listen, internal=True, keepalive_timeout=kept_s, **common)
+            inner = Site(
+                runner,
+                listen,
+                internal=True,
+                express=express_of(app, server.header_bytes_max, internal=True),
+                keepalive_timeout=kept_s,
+                **common,
+            )
             await inner.start()
             self.internal_address = self.settings.cluster.advertise or str(inner.address)
         site = Site(

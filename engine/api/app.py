@@ -96,9 +96,12 @@ def build_app(
     return app
 
 
-def express_of(app: web.Application, line_bytes_max: int) -> Express:
-    """Make the short way to an application's operations; the HTTP library takes lines of `line_bytes_max`."""
-    return Express(app[API], app[GATE], ROUTES, line_bytes_max)
+def express_of(app: web.Application, line_bytes_max: int, *, internal: bool = False) -> Express:
+    """Make the short way to an application's operations; the HTTP library takes lines of `line_bytes_max`.
+
+    An `internal` one is that of other nodes.
+    """
+    return Express(app[API], app[GATE], ROUTES, line_bytes_max, app[PROOFS] if internal else None)
 
 
 def _ending(streams: StreamHub) -> Callable[[web.Application], Awaitable[None]]:

@@ -8,9 +8,10 @@ Such a request needs no task of the event loop and no objects of the HTTP librar
 and, when the batch is durable, answered from the callback of its future; that takes a third of the CPU.
 
 The short way is chosen before anything is done, so that whatever it does not know (tokens, keys, other
-workspaces, another node's) takes the long way through `guarded` untouched. Once chosen, it does what `edge`
-and `guarded` do, in their order, and its answers, log lines and figures are the same. When the workspace
-turned out not to be served any more, nothing was done either, and the long way has the request after all.
+accounts' workspaces) takes the long way through `guarded` untouched. What another node has to do passes to
+it (passage.py) and is an errand there. Once chosen, it does what `edge` and `guarded` do, in their order, and
+its answers, log lines and figures are the same. When the workspace turned out not to be served any more,
+nothing was done either, and the long way has the request after all.
 """
 
 import asyncio
@@ -30,12 +31,14 @@ from engine.api.accounting import account, refusal_of
 from engine.api.call import LOGGED, Api
 from engine.api.every_answer import new_request_id, spell
 from engine.api.forms import EMPTY, Form, parse_body
-from engine.api.heads import Heads, Plain
+from engine.api.heads import Heads, PeerHeads, Plain
 from engine.api.middleware import Gate
 from engine.api.operations import Direct, Route
+from engine.api.passage import Passage
 from engine.api.problems import problem
 from engine.api.rate_limit import Headers
 from engine.api.representations import Place
+from engine.cluster.proof import Proofs
 from engine.errors import NotServing
 from engine.routing.commands import Command
 from engine.routing.errors import NotFound
@@ -64,11 +67,25 @@ class Express:
         gate: while it is closed nothing is taken.
         routes: of these, those whose operation is direct are taken.
         line_bytes_max: the longest header line.
+        proofs: checks the requests of other nodes; None when it is clients that come.
     """
 
-    def __init__(self, api: Api, gate: Gate, routes: Iterable[Route], line_bytes_max: int) -> None:
-        self.heads = Heads(line_bytes_max, api.trust_forwarded)
+    def __init__(
+        self,
+        api: Api,
+        gate: Gate,
+        routes: Iterable[Route],
+        line_bytes_max: int,
+        proofs: Proofs | None = None,
+    ) -> None:
+        self.heads = (
+            Heads(line_bytes_max, api.trust_forwarded)
+            if proofs is None
+            else PeerHeads(proofs, line_bytes_max, api.trust_forwarded)
+        )
         """Tells plain requests."""
+        # What other nodes have sent on goes no further.
+        self._forwarder = api.forwarder if proofs is None else None
         self._api = api
         self._gate = gate
         self._body_bytes_max = min(BODY_BYTES_MAX, api.limits.request_bytes_max)
@@ -79,7 +96,7 @@ class Express:
                 line = _Line(route, route.operation.direct, _pattern(route.path))
                 self._lines.setdefault((route.method, length), []).append(line)
 
-    def errand(self, plain: Plain) -> "Errand | None":
+    def errand(self, plain: Plain) -> "Errand | Passage | None":
         """Return the errand that a request is, or None when it is not one for the short way."""
         headers = plain.headers
         if not headers.simple or headers.length > self._body_bytes_max or self._gate.closed:
@@ -95,9 +112,21 @@ class Express:
         if principal is None or principal.grant is not None:
             return None
         service, workspace_sid = self._api.service, names["WS"]
-        if service.account_of(workspace_sid) != principal.account_sid or not service.serves(workspace_sid):
+        if not service.serves(workspace_sid):
+            return self._passage(plain, line.route, workspace_sid, principal)
+        if service.account_of(workspace_sid) != principal.account_sid:
             return None
         return Errand(self._api, line, plain, names, principal)
+
+    def _passage(
+        self, plain: Plain, route: Route, workspace_sid: str, principal: Principal
+    ) -> Passage | None:
+        forwarder = self._forwarder
+        if forwarder is None or self._api.rate_limiter.enabled:
+            return None
+        if forwarder.account_of(workspace_sid) != principal.account_sid:
+            return None
+        return Passage(forwarder, plain, route, workspace_sid, principal.account_sid)
 
 
 class Errand:
@@ -128,7 +157,7 @@ class Errand:
         """The request."""
         self._principal = principal
         self._limits: Headers = {}
-        self._context: dict[str, str] = {"request_id": new_request_id()}
+        self._context: dict[str, str] = {"request_id": plain.request_id or new_request_id()}
         self._command: Command | None = None
         self._searched = False
         self.future: asyncio.Future[Any]
@@ -194,7 +223,7 @@ class Errand:
     def _queue(self, form: Form, refused: Exception | None) -> asyncio.Future[Any]:
         """Admit the request and queue its command; raises why it is refused."""
         api, principal, names, context = self._api, self._principal, self._names, self._context
-        if api.rate_limiter.enabled:
+        if api.rate_limiter.enabled and not self.plain.request_id:
             route = self._line.route
             asked = Asked(route.method, route.path, self.plain.target, names, EMPTY, _reading(form))
             api.rate_limiter.admit(principal, asked, self._limits)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from engine.api.roots import named_root
+from engine.cluster.messages import PROOF
+from engine.cluster.proof import Proofs, Verdict
 
 HEAD_BYTES_MAX = 4_096
 """Longer heads are not plain."""
@@ -27,6 +29,7 @@ _ONCE = frozenset({"host", "content-length", "content-type", "authorization"})
 _FRAMING = frozenset({"transfer-encoding", "upgrade", "expect", "te", "trailer", "http2-settings"})
 _ASKING = frozenset({"content-encoding", "idempotency-key", "if-match"})
 _OURS = "x-pointsman-"
+_PROOF_LINE = f"{PROOF}: ".encode()
 
 
 @dataclass(slots=True, frozen=True)
@@ -53,6 +56,13 @@ class Plain:
     headers: Headers
     body_start: int
     data: bytes
+    request_id: str = ""
+    """The id that another node has given it; empty when a client has sent it."""
+
+    @property
+    def lines(self) -> bytes:
+        """The header lines behind the first line."""
+        return self.data[self.data.index(b"\r\n") + 2 : self.body_start - 4]
 
     @property
     def body(self) -> bytes:
@@ -86,12 +96,50 @@ class Heads:
         first = data.find(b"\r\n", 0, end)
         if not 0 < first < end <= self._head_bytes_max:
             return None
+        return self._read(data, first, first, end)
+
+    def _read(self, data: bytes, first: int, before: int, end: int, request_id: str = "") -> Plain | None:
+        """Return the request whose first line ends at `first`, and whose head at `end`.
+
+        The lines that are remembered begin behind the end of a line at `before`.
+        """
         line = _FIRST_LINE.fullmatch(data, 0, first)
-        headers = self._headers(data[first + 2 : end])
+        headers = self._headers(data[before + 2 : end])
         if line is None or headers is None:
             return None
         start = end + 4
-        return Plain(line[1].decode(), line[2].decode(), headers, start, data[: start + headers.length])
+        whole = data[: start + headers.length]
+        return Plain(line[1].decode(), line[2].decode(), headers, start, whole, request_id)
+
+
+class PeerHeads(Heads):
+    """Reads the heads of what other nodes send: the line behind the first has the proof.
+
+    Args:
+        proofs: checks it.
+        line_bytes_max: as of Heads.
+        trust_forwarded: as of Heads.
+    """
+
+    def __init__(self, proofs: Proofs, line_bytes_max: int, trust_forwarded: bool) -> None:
+        super().__init__(line_bytes_max, trust_forwarded)
+        self._proofs = proofs
+
+    def read(self, data: bytes) -> Plain | None:
+        """As `Heads.read`; None, too, when the proof is not true."""
+        end = data.find(b"\r\n\r\n")
+        first = data.find(b"\r\n", 0, end)
+        second = data.find(b"\r\n", first + 2, end)
+        if not 0 < first < second < end <= self._head_bytes_max:
+            return None
+        line = _FIRST_LINE.fullmatch(data, 0, first)
+        if line is None or not data.startswith(_PROOF_LINE, first + 2):
+            return None
+        proof = data[first + 2 + len(_PROOF_LINE) : second].decode("latin-1")
+        verdict, request_id = self._proofs.check(proof, line[1].decode(), line[2].decode())
+        if verdict is not Verdict.TRUE:
+            return None
+        return self._read(data, first, second, end, request_id)
 
 
 def _read(lines: bytes, trust_forwarded: bool) -> Headers | None:

@@ -49,17 +49,15 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer a request, whatever happens to it, and account for it."""
     started_s = time.perf_counter()
     structlog.contextvars.clear_contextvars()
-    internal = getattr(request.protocol, "internal", False)
-    if internal and (refusal := check_peer(request)) is not None:
+    if getattr(request.protocol, "internal", False) and (refusal := check_peer(request)) is not None:
         return refusal
-    request_id = (internal and request_id_of(request)) or new_request_id()
+    request_id = request_id_of(request) or new_request_id()
     structlog.contextvars.bind_contextvars(request_id=request_id)
     request[REQUEST_ID] = request_id
     response = await _answer(request, handler)
     if response.prepared:
         return response  # a websocket or a stream: it is over, and its time is that of its client
-    if not internal:  # the node that the client speaks to dresses what it is given
-        dress(request, response)
+    dress(request, response)
     _account(request, response.status, time.perf_counter() - started_s)
     return response
 

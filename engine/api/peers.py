@@ -3,7 +3,6 @@
 A peer's requests come over the internal listener, and each has a proof. Nowhere else is it looked at.
 """
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -16,7 +15,7 @@ from engine.api.roots import root_of
 from engine.cluster.forwarder import Forwarder
 from engine.cluster.messages import PROOF, REFUSED, TIME, Answer, Message, Refusal
 from engine.cluster.peers import LOOK_PATH
-from engine.cluster.proof import Proofs, Verdict
+from engine.cluster.proof import NO_ID, Proofs, Verdict
 from engine.cluster.sibling_metrics import METRICS_PATH
 from engine.errors import NotServing
 from engine.logs import get_logger
@@ -29,12 +28,11 @@ PROOFS = web.AppKey("proofs", Proofs)
 """What the application checks peers with."""
 
 _FROM_PEER = "from_peer"
-_REQUEST_ID_OF_PEER = re.compile(r"RQ[0-9a-f]{32}")
 _OF_ONE_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te"}
     | {"trailer", "transfer-encoding", "upgrade", "content-length", "expect"}
 )
-_NOT_SENT_ON = _OF_ONE_HOP | {"host", REQUEST_ID.lower(), PROOF.lower()}
+NOT_SENT_ON = _OF_ONE_HOP | {"host", REQUEST_ID.lower(), PROOF.lower()}
 _NOT_GIVEN_BACK = _OF_ONE_HOP | {"date", "server", REFUSED.lower(), TIME.lower()}
 _REFUSALS = {Verdict.OLD: Refusal.OLD_PROOF, Verdict.FALSE: Refusal.FALSE_PROOF}
 
@@ -52,9 +50,9 @@ def check_peer(request: web.Request) -> web.Response | None:
     Otherwise the answer is 421 and says what is wrong with it, and what time it is here.
     """
     proofs = request.app[PROOFS]
-    verdict = proofs.check(request.headers.get(PROOF, ""), request.method, request.raw_path)
+    verdict, request_id = proofs.check(request.headers.get(PROOF, ""), request.method, request.raw_path)
     if verdict is Verdict.TRUE:
-        request[_FROM_PEER] = True
+        request[_FROM_PEER] = request_id
         return None
     if proofs.may_tell():
         log.warning("cluster.proof_refused", reason=verdict, method=request.method, remote=request.remote)
@@ -65,9 +63,9 @@ def check_peer(request: web.Request) -> web.Response | None:
 
 
 def request_id_of(request: web.Request) -> str | None:
-    """Return the id that a peer has given the request."""
-    given = request.headers.get(REQUEST_ID, "")
-    return given if _REQUEST_ID_OF_PEER.fullmatch(given) else None
+    """Return the id that the node has given the request which its client has asked."""
+    given: str = request.get(_FROM_PEER, NO_ID)
+    return None if given == NO_ID else given
 
 
 def not_serving() -> ApiError:
@@ -145,9 +143,9 @@ def message_of(request: web.Request, workspace_sid: str, body: bytes, *, upgrade
     `upgrade` leaves in what asks for a websocket.
     """
     listed = request.headers.get("Connection", "").lower().split(",")
-    left_out = _NOT_SENT_ON.union(name.strip() for name in listed)
+    left_out = NOT_SENT_ON.union(name.strip() for name in listed)
     host = root_of(request, "", trust_forwarded=False).partition("://")[2]
-    lines = [f"Host: {host}\r\n{REQUEST_ID}: {request[REQUEST_ID]}\r\n".encode()]
+    lines = [f"Host: {host}\r\n".encode()]
     for name, value in request.raw_headers:
         if name.decode("latin-1").lower() not in left_out:
             lines.append(b"%b: %b\r\n" % (name, value))
@@ -160,6 +158,7 @@ def message_of(request: web.Request, workspace_sid: str, body: bytes, *, upgrade
         body,
         repeatable=request.method == "GET" or IDEMPOTENCY_KEY in request.headers,
         subject=workspace_sid,
+        request_id=request[REQUEST_ID],
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from engine.api.express import Errand, Express
+from engine.api.passage import Passage
 
 READ_AHEAD_BYTES_MAX = 65_536
 """What may arrive behind a request on the short way before no more is read."""
@@ -54,7 +55,7 @@ class SharedConnection(web.RequestHandler):
         """Whether no more is read for now, because so much has arrived."""
         self._missing = 0
         """How much of its request the library is still to get."""
-        self._errand: Errand | None = None
+        self._errand: Errand | Passage | None = None
         """The request that is on the short way, or will be when all of it has arrived."""
 
     def data_received(self, data: bytes) -> None:

@@ -15,6 +15,7 @@ HEAD_BYTES_MAX = 65_536
 TOGETHER_BYTES_MAX = 65_536
 """Head and body are sent as one piece up to this size."""
 
+_LENGTH = b"\r\nContent-Length: "
 _BODYLESS = frozenset({204, 304})
 
 
@@ -27,6 +28,7 @@ class Connection(asyncio.Protocol):
         "_head",
         "_length",
         "_lost",
+        "_passing",
         "_raw",
         "_transport",
         "_waiter",
@@ -50,6 +52,7 @@ class Connection(asyncio.Protocol):
         self._head: tuple[int, list[tuple[str, str]]] = (0, [])
         self._body_start = -1
         self._length = 0
+        self._passing = False
 
     @property
     def busy(self) -> bool:
@@ -69,12 +72,17 @@ class Connection(asyncio.Protocol):
         if self._lost is not None:
             self._lost()
 
-    def send(self, head: bytes, body: bytes, subject: str = "") -> asyncio.Future[Answer]:
-        """Send a request; the future has its answer, or raises NoAnswer."""
+    def send(
+        self, head: bytes, body: bytes, subject: str = "", *, passing: bool = False
+    ) -> asyncio.Future[Answer]:
+        """Send a request; the future has its answer, or raises NoAnswer.
+
+        With `passing` the answer is only to be passed on.
+        """
         assert self._waiter is None
         assert self._transport is not None
         self._waiter = asyncio.get_running_loop().create_future()
-        self.subject, self.sent_s = subject, time.monotonic()
+        self.subject, self.sent_s, self._passing = subject, time.monotonic(), passing
         if len(body) <= TOGETHER_BYTES_MAX:
             self._transport.write(head + body)
         else:
@@ -127,7 +135,7 @@ class Connection(asyncio.Protocol):
             return
         end = self._body_start + self._length
         if len(self._buffer) >= end:
-            self._answered(bytes(self._buffer[self._body_start : end]), end)
+            self._answered(end)
 
     def _read_head(self) -> bool:
         end = self._buffer.find(b"\r\n\r\n")
@@ -136,16 +144,21 @@ class Connection(asyncio.Protocol):
                 self.give_up("its answer is not understood")
             return False
         try:
-            self._head, self._length = _parsed(bytes(self._buffer[:end]))
+            read = _scanned if self._passing else _parsed
+            self._head, self._length = read(bytes(self._buffer[:end]))
         except ValueError:
             self.give_up("its answer is not understood")
             return False
         self._body_start = end + 4
         return True
 
-    def _answered(self, body: bytes, end: int) -> None:
+    def _answered(self, end: int) -> None:
         waiter, self._waiter = self._waiter, None
         status, headers = self._head
+        if self._passing:
+            answer = Answer(status, headers, b"", bytes(self._buffer[:end]))
+        else:
+            answer = Answer(status, headers, bytes(self._buffer[self._body_start : end]))
         if status == 101:
             del self._buffer[:end]
         else:
@@ -155,7 +168,7 @@ class Connection(asyncio.Protocol):
         if any(name.lower() == "connection" and "close" in value.lower() for name, value in headers):
             self.close()
         if waiter is not None and not waiter.done():
-            waiter.set_result(Answer(status, headers, body))
+            waiter.set_result(answer)
 
     def _fail(self, reason: str) -> None:
         waiter, self._waiter = self._waiter, None
@@ -182,3 +195,15 @@ def _parsed(head: bytes) -> tuple[tuple[int, list[tuple[str, str]]], int]:
     if length < 0:
         raise ValueError("it has no length")
     return (status, headers), length
+
+
+def _scanned(head: bytes) -> tuple[tuple[int, list[tuple[str, str]]], int]:
+    """Return of a head only what is needed to pass it on. Raises ValueError, also when it must not be."""
+    if b"\r\nConnection: " in head or head.startswith(b"HTTP/1.1 421 "):
+        return _parsed(head)
+    at = head.find(_LENGTH)
+    if not head.startswith(b"HTTP/1.1 ") or at < 0:
+        return _parsed(head)
+    at += len(_LENGTH)
+    end = head.find(b"\r\n", at)
+    return (int(head[9:12]), []), int(head[at : end if end > 0 else len(head)])

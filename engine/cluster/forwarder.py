@@ -102,6 +102,15 @@ class Forwarder:
         """
         return await self._with_owner(message, deadline_s, self._ask)
 
+    def pass_on(self, message: Message) -> "asyncio.Future[Answer] | None":
+        """Send a small request whose answer is only passed on, if that can be done at once; else None.
+
+        The message's head is all that comes behind the proof: the empty line and the body, too. The answer
+        may be a refusal to take it in.
+        """
+        peer = self.directory.owner_of(message.subject)
+        return None if peer is None else self._peers.pass_on(peer, message)
+
     async def open(self, message: Message, deadline_s: float) -> tuple[Peer, Answer, Connection] | None:
         """Have the owner upgrade a connection; returns it, its answer, and the connection if that is 101.
 
@@ -111,7 +120,8 @@ class Forwarder:
 
     async def _with_owner(self, message: Message, deadline_s: float, attempt: Attempt[T]) -> T | None:
         """Try until an owner has answered or the workspace is served here; the pauses grow."""
-        reason, lost, pause_s = "no node serves it", "", PAUSE_FIRST_S
+        lost: Unavailable | None = None
+        reason, pause_s = "no node serves it", PAUSE_FIRST_S
         while not self.serves(message.subject):
             peer = self.directory.owner_of(message.subject)
             if peer is None:
@@ -122,10 +132,9 @@ class Forwarder:
                 except NotSent as error:
                     reason = f"its node does not take requests: {error}"
                 except NoAnswer as error:
-                    lost = f"it is unknown whether the request was carried out: {error}"
-                    log.warning("cluster.unanswered", workspace_sid=message.subject, peer=peer.name)
+                    lost = unknown_outcome(message.subject, error)
                     if not message.repeatable:
-                        raise Unavailable(lost) from None
+                        raise lost from None
                 else:
                     if found is not None:
                         return found
@@ -134,8 +143,8 @@ class Forwarder:
                 pause_s = min(2 * pause_s, PAUSE_MAX_S)
             if time.monotonic() >= deadline_s:
                 log.debug("cluster.not_forwarded", workspace_sid=message.subject, reason=reason)
-                if lost:
-                    raise Unavailable(lost)
+                if lost is not None:
+                    raise lost
                 raise NotServing(f"workspace {message.subject} takes no commands now: {reason}")
         return None
 
@@ -199,3 +208,9 @@ def _refused(answer: Answer) -> bool:
     if refusal == Refusal.FALSE_PROOF:
         raise NotSent("it does not know this node: cluster.secret must be the same")
     return bool(refusal)
+
+
+def unknown_outcome(workspace_sid: str, error: NoAnswer) -> Unavailable:
+    """Return what is told of a request that was sent on and not answered; it is logged, too."""
+    log.warning("cluster.unanswered", workspace_sid=workspace_sid, error=str(error))
+    return Unavailable(f"it is unknown whether the request was carried out: {error}")

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from engine.cluster.proof import NO_ID
+
 PROOF = "X-Pointsman-Peer"
 """The request header with the proof; only the internal listener looks at it."""
 REFUSED = "X-Pointsman-Refused"
@@ -24,7 +26,8 @@ class Message:
     """A request to be sent to another node.
 
     `head` are its header lines, each with its end, without the proof and Content-Length. `repeatable` tells
-    that it may be sent again when it is unknown whether it was carried out. `subject` is the workspace.
+    that it may be sent again when it is unknown whether it was carried out. `subject` is the workspace,
+    `request_id` what a client is told of its request.
     """
 
     method: str
@@ -33,15 +36,20 @@ class Message:
     body: bytes = b""
     repeatable: bool = False
     subject: str = ""
+    request_id: str = NO_ID
 
 
 @dataclass(slots=True, frozen=True)
 class Answer:
-    """An answer: status, headers in their order, and the whole body."""
+    """An answer: status, headers in their order, and the whole body.
+
+    One that is only passed on has all of it as it came in `raw`, and neither headers nor body.
+    """
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    raw: bytes = b""
 
     def header(self, name: str) -> str:
         """Return the first value of a header; empty without one."""

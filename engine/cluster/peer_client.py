@@ -9,6 +9,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from engine.addresses import Address
 from engine.cluster.connection import Connection
@@ -64,6 +65,18 @@ class PeerClient:
             return await connection.send(head, body, subject)
         finally:
             self._give_back(connection)
+
+    def pass_on(self, request: bytes, subject: str) -> asyncio.Future[Answer] | None:
+        """Send a whole request whose answer is only passed on, if there is an idle connection; else None."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable():
+                self.used_s = time.monotonic()
+                answer = connection.send(request, b"", subject, passing=True)
+                answer.add_done_callback(partial(self._passed, connection))
+                return answer
+            self._forget(connection)
+        return None
 
     async def open(self, head: bytes) -> tuple[Answer, Connection]:
         """Send a request that asks for an upgrade, over a connection that is not counted.
@@ -166,6 +179,9 @@ class PeerClient:
             raise NotSent(error.strerror or type(error).__name__, gone=True) from None
         except OSError as error:
             raise NotSent(error.strerror or type(error).__name__) from None
+
+    def _passed(self, connection: Connection, _answer: asyncio.Future[Answer]) -> None:
+        self._give_back(connection)
 
     def _give_back(self, connection: Connection) -> None:
         if connection.busy:

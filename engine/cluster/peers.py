@@ -87,6 +87,20 @@ class Peers:
         metrics.FORWARD_SECONDS.observe(time.perf_counter() - began_s)
         return answer
 
+    def pass_on(self, peer: Peer, message: Message) -> asyncio.Future[Answer] | None:
+        """Send a small request whose answer is only passed on, if that can be done at once; else None.
+
+        The message's head is all that comes behind the proof: the empty line and the body, too.
+        """
+        client = self._client(peer)
+        began_s = time.perf_counter()
+        answer = client.pass_on(self._proved(client, message) + message.head, message.subject)
+        if answer is None:
+            return None
+        metrics.FORWARDS_UNDER_WAY.inc()
+        answer.add_done_callback(partial(_note_passed, peer, began_s))
+        return answer
+
     async def _send(self, client: PeerClient, message: Message, deadline_s: float) -> Answer:
         return await client.send(self._signed(client, message), message.body, message.subject, deadline_s)
 
@@ -118,10 +132,14 @@ class Peers:
         return client
 
     def _signed(self, client: PeerClient, message: Message) -> bytes:
-        proof = self._proofs.make(message.method, message.target, client.ahead_ms)
-        line = f"{message.method} {message.target} HTTP/1.1\r\n".encode("utf-8", "surrogateescape")
-        last = f"{PROOF}: {proof}\r\nContent-Length: {len(message.body)}\r\n\r\n".encode()
-        return line + message.head + last
+        length = f"Content-Length: {len(message.body)}\r\n\r\n"
+        return self._proved(client, message) + message.head + length.encode()
+
+    def _proved(self, client: PeerClient, message: Message) -> bytes:
+        """Return the first line and the one with the proof, which differ from request to request."""
+        proof = self._proofs.make(message.method, message.target, message.request_id, client.ahead_ms)
+        lines = f"{message.method} {message.target} HTTP/1.1\r\n{PROOF}: {proof}\r\n"
+        return lines.encode("utf-8", "surrogateescape")
 
     def _noted_time(self, peer: Peer, client: PeerClient, answer: Answer) -> bool:
         """Take the other node's time when it found the proof too old; tells whether it did."""
@@ -185,3 +203,12 @@ class LookHints:
 
 def _count(peer: Peer, outcome: str) -> None:
     metrics.FORWARDED.labels(peer.name, outcome).inc()
+
+
+def _note_passed(peer: Peer, began_s: float, answer: asyncio.Future[Answer]) -> None:
+    metrics.FORWARDS_UNDER_WAY.dec()
+    if answer.cancelled() or answer.exception() is not None:
+        _count(peer, "lost")
+        return
+    _count(peer, "refused" if answer.result().header(REFUSED) else "answered")
+    metrics.FORWARD_SECONDS.observe(time.perf_counter() - began_s)

@@ -1,8 +1,8 @@
 """How nodes know each other: what a node sends to another carries a proof that it has the shared secret.
 
-A proof names its sender and the moment it was made, and is good for one method and target, for a short time
-by the clock of who checks it. Clocks may differ: whoever refuses a true proof for its age tells the time, so
-that the sender can date the next one by it.
+A proof names its sender, the moment it was made and the id of the request, and is good for one method and
+target, for a short time by the clock of who checks it. Clocks may differ: whoever refuses a true proof for
+its age tells the time, so that the sender can date the next one by it.
 """
 
 import hashlib
@@ -18,7 +18,10 @@ AGE_MS_MAX = 30_000
 
 TOLD_EVERY_S = 1.0
 
-_PROOF = re.compile(r"1 ([\x21-\x7e]{1,300}) ([0-9]{1,15}) ([0-9a-f]{64})")
+NO_ID = "-"
+"""In place of the id of a request that no client has made."""
+
+_PROOF = re.compile(r"1 ([\x21-\x7e]{1,300}) ([0-9]{1,15}) (-|RQ[0-9a-f]{32}) ([0-9a-f]{64})")
 _PURPOSE = b"requests between the nodes of a pointsman cluster"
 
 
@@ -45,7 +48,7 @@ class Proofs:
     """
 
     def __init__(self, secret: bytes, node: str, clock: Clock) -> None:
-        self._secret = secret
+        self._keyed = hmac.new(secret, digestmod=hashlib.sha256)
         self._node = node
         self._clock = clock
         self._told_s = -TOLD_EVERY_S
@@ -62,21 +65,24 @@ class Proofs:
         """Return the time that proofs are judged by here."""
         return self._clock()
 
-    def make(self, method: str, target: str, ahead_ms: int = 0) -> str:
+    def make(self, method: str, target: str, request_id: str = NO_ID, ahead_ms: int = 0) -> str:
         """Return a proof for a node whose clock is so far ahead of this one's."""
-        stamp = self._clock() + ahead_ms
-        return f"1 {self._node} {stamp} {self._mac(self._node, stamp, method, target)}"
+        said = f"1 {self._node} {self._clock() + ahead_ms} {request_id}"
+        return f"{said} {self._mac(said, method, target)}"
 
-    def check(self, text: str, method: str, target: str) -> Verdict:
-        """Judge a proof that came with a request."""
+    def check(self, text: str, method: str, target: str) -> tuple[Verdict, str]:
+        """Judge a proof that came with a request; returns what it is, and the id of the request."""
         match = _PROOF.fullmatch(text)
         if match is None:
-            return Verdict.FALSE
-        sender, stamp, mac = match[1], int(match[2]), match[3]
-        if not hmac.compare_digest(mac, self._mac(sender, stamp, method, target)):
-            return Verdict.FALSE
-        return Verdict.TRUE if abs(self._clock() - stamp) <= AGE_MS_MAX else Verdict.OLD
+            return Verdict.FALSE, NO_ID
+        said = text[: match.start(4) - 1]
+        if not hmac.compare_digest(match[4], self._mac(said, method, target)):
+            return Verdict.FALSE, NO_ID
+        if abs(self._clock() - int(match[2])) > AGE_MS_MAX:
+            return Verdict.OLD, NO_ID
+        return Verdict.TRUE, match[3]
 
-    def _mac(self, sender: str, stamp: int, method: str, target: str) -> str:
-        text = f"{sender} {stamp} {method} {target}"
-        return hmac.digest(self._secret, text.encode("utf-8", "surrogateescape"), "sha256").hex()
+    def _mac(self, said: str, method: str, target: str) -> str:
+        mac = self._keyed.copy()  # with the key set up once, it takes half the time
+        mac.update(f"{said} {method} {target}".encode("utf-8", "surrogateescape"))
+        return mac.hexdigest()

@@ -20,28 +20,31 @@ def proofs(secret: bytes = SECRET, now_ms: int = NOW_MS) -> Proofs:
 
 def test_a_proof_is_good_for_its_method_and_target() -> None:
     proof = proofs().make("POST", TARGET)
-    assert proofs().check(proof, "POST", TARGET) is Verdict.TRUE
-    assert proofs().check(proof, "DELETE", TARGET) is Verdict.FALSE
-    assert proofs().check(proof, "POST", TARGET + "x") is Verdict.FALSE
+    assert proofs().check(proof, "POST", TARGET)[0] is Verdict.TRUE
+    assert proofs().check(proof, "DELETE", TARGET)[0] is Verdict.FALSE
+    assert proofs().check(proof, "POST", TARGET + "x")[0] is Verdict.FALSE
 
 
-@pytest.mark.parametrize("text", ["", "1", "1 a b c", "1 node-a 1 " + "0" * 64, "2 node-a 1 " + "0" * 64])
+@pytest.mark.parametrize("text", ["", "1", "1 a b c", "1 node-a 1 - " + "0" * 64, "2 node-a 1 - " + "0" * 64])
 def test_what_is_no_proof_proves_nothing(text: str) -> None:
-    assert proofs().check(text, "POST", TARGET) is Verdict.FALSE
+    assert proofs().check(text, "POST", TARGET)[0] is Verdict.FALSE
 
 
-def test_another_name_or_moment_or_secret_proves_nothing() -> None:
-    proof = proofs().make("POST", TARGET)
-    assert proofs().check(proof.replace("node-a", "node-b"), "POST", TARGET) is Verdict.FALSE
-    assert proofs().check(proof.replace(str(NOW_MS), str(NOW_MS + 1)), "POST", TARGET) is Verdict.FALSE
-    assert proofs(b"another").check(proof, "POST", TARGET) is Verdict.FALSE
+def test_another_name_or_moment_or_secret_or_id_proves_nothing() -> None:
+    one, another = "RQ" + "1" * 32, "RQ" + "2" * 32
+    proof = proofs().make("POST", TARGET, one)
+    assert proofs().check(proof, "POST", TARGET) == (Verdict.TRUE, one)
+    assert proofs().check(proof.replace(one, another), "POST", TARGET) == (Verdict.FALSE, "-")
+    assert proofs().check(proof.replace("node-a", "node-b"), "POST", TARGET)[0] is Verdict.FALSE
+    assert proofs().check(proof.replace(str(NOW_MS), str(NOW_MS + 1)), "POST", TARGET)[0] is Verdict.FALSE
+    assert proofs(b"another").check(proof, "POST", TARGET)[0] is Verdict.FALSE
 
 
 def test_a_proof_grows_old() -> None:
     proof = proofs().make("POST", TARGET)
     for age_ms, verdict in ((AGE_MS_MAX, Verdict.TRUE), (AGE_MS_MAX + 1, Verdict.OLD)):
-        assert proofs(now_ms=NOW_MS + age_ms).check(proof, "POST", TARGET) is verdict
-        assert proofs(now_ms=NOW_MS - age_ms).check(proof, "POST", TARGET) is verdict
+        assert proofs(now_ms=NOW_MS + age_ms).check(proof, "POST", TARGET)[0] is verdict
+        assert proofs(now_ms=NOW_MS - age_ms).check(proof, "POST", TARGET)[0] is verdict
 
 
 def test_the_secret_is_that_of_the_setting_or_comes_of_the_key() -> None:
@@ -61,7 +64,7 @@ async def test_a_clock_that_is_an_hour_off_stops_nobody() -> None:
         assert len(peer.requests) == 3
         there = Proofs(SECRET, "other", lambda: wall_clock_ms() + ahead_ms)
         target = peer.requests[0].split()[1].decode()
-        verdicts = [there.check(_proof_of(request), "POST", target) for request in peer.requests]
+        verdicts = [there.check(_proof_of(request), "POST", target)[0] for request in peer.requests]
         assert verdicts == [Verdict.OLD, Verdict.TRUE, Verdict.TRUE]
 
 
