@@ -1,9 +1,8 @@
 """A steady load of life cycles over HTTP, which keeps every acknowledged answer.
 
-Half of the creations and completions bear an Idempotency-Key. Creations with a key are sent again until they
-are answered; those without are given up when their outcome is unknown. Offers come as assignment callbacks:
-most are accepted by the answer, some over the API afterwards, some are rejected. Work is driven by offers, so
-a task whose creation was never acknowledged is worked on all the same.
+Every other creation has an Idempotency-Key and is sent again until it is answered; the rest are given up when
+their outcome is unknown. Offers come as assignment callbacks: most are accepted by the answer, some over the
+API afterwards, some are rejected. Work is driven by offers, not by creations.
 """
 
 import asyncio
@@ -14,8 +13,6 @@ import zlib
 from collections.abc import Awaitable, Callable
 from random import Random
 from urllib.parse import urlencode
-
-import orjson
 
 from engine.bench.cycles import ACCEPT, NOTHING, REJECT
 from engine.bench.http_client import Answer, NoAnswer
@@ -138,6 +135,15 @@ class Load:
         for receiver in tuple(self._receivers):
             receiver.close()
 
+    async def send_late(self, route: Route) -> bool:
+        """Have a task created by way of another route; returns whether that was acknowledged."""
+        self._number += 1
+        answer = await self.told("late", route.post(self._tasks_path, self._form(self._number)))
+        if answer is None or answer.status != 201:
+            return False
+        self._note_created(answer)
+        return True
+
     async def post(self, what: str, path: str, body: bytes, *, key: str = "") -> Answer | None:
         """Send a form and keep its answer; None when there was none."""
         return await self.told(what, self._route.post(path, body, key=key))
@@ -147,14 +153,14 @@ class Load:
         try:
             answer = await sent
         except NoAnswer:
-            self._promises.refused[0] += 1
+            self._promises.other_answers[0] += 1
             return None
         if answer.status < 300:
             self._promises.acknowledged += 1
             self._pauses.acknowledged()
             self._progress.set()
             return answer
-        self._promises.refused[answer.status] += 1
+        self._promises.other_answers[answer.status] += 1
         if answer.status not in {400, 404, 409, 429, 503, 504}:
             text = answer.body[:200].decode(errors="replace")
             self._promises.unexpected[f"{what}: {answer.status} {text}"] += 1
@@ -184,18 +190,21 @@ class Load:
 
     async def _create(self, number: int) -> None:
         """Have a task created; without a key it is sent once."""
-        topic = TOPICS[number // 2 % 2]
-        attributes = json.dumps({"topic": topic, "order": number})
-        form = urlencode({"WorkflowSid": self._workflow, "Attributes": attributes})
         key = f"order-{number}" if number % 2 else ""
         answer = await self._until_told(
-            "create", self._tasks_path, form.encode(), key=key, once=not key, told=frozenset({201})
+            "create", self._tasks_path, self._form(number), key=key, once=not key, told=frozenset({201})
         )
-        found = _SID.search(answer.body) if answer is not None else None
-        if found is None:
+        if answer is None:
             self._promises.unknown += 1
-            return
-        sid = found[1].decode()
+        else:
+            self._note_created(answer)
+
+    def _form(self, number: int) -> bytes:
+        attributes = json.dumps({"topic": TOPICS[number // 2 % 2], "order": number})
+        return urlencode({"WorkflowSid": self._workflow, "Attributes": attributes}).encode()
+
+    def _note_created(self, answer: Answer) -> None:
+        [sid] = sids_of(answer)
         self._promises.created.add(sid)
         if sid not in self._promises.completed:
             self.open.add(sid)
@@ -286,12 +295,6 @@ def _growing() -> Callable[[], float]:
     return following
 
 
-def bulk_body(workflow: str, topic: str, timeout_s: int, count: int) -> bytes:
-    """Return the body of a request that creates many tasks, which end by themselves after `timeout_s`."""
-    task = {"WorkflowSid": workflow, "Attributes": {"topic": topic}, "Timeout": timeout_s}
-    return orjson.dumps([task] * count)
-
-
 def sids_of(answer: Answer) -> list[str]:
-    """Return the SIDs of the tasks that a request for many created."""
+    """Return the SIDs of the tasks that an answer tells of."""
     return [found.decode() for found in _SID.findall(answer.body)]

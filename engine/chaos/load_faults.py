@@ -4,9 +4,11 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+import orjson
+
 from engine.chaos.audit import open_tasks
 from engine.chaos.errors import ChaosError
-from engine.chaos.load import OPEN_MAX, bulk_body, sids_of
+from engine.chaos.load import OPEN_MAX, sids_of
 from engine.chaos.route import Route
 from engine.chaos.stage import Stage
 from engine.chaos.world import OVERLOAD
@@ -78,8 +80,7 @@ async def overload(stage: Stage) -> str:
     route = Route(REQUEST_TIMEOUT_S)
     await route.add(stage.node.address)
     try:
-        body = bulk_body(stage.world.workflows[0][0], OVERLOAD, TASK_TIMEOUT_S, TASKS_PER_REQUEST)
-        flood = _Flood(stage, route, f"{stage.world.path}/Tasks/Bulk", body)
+        flood = _Flood(stage, route, f"{stage.world.path}/Tasks/Bulk", _body(stage))
         capacity = await flood.flat_out(MEASURE_S, MEASURE_CONCURRENCY)
         flood.offered = flood.accepted = flood.refused = 0
         await flood.at_rate(OVERLOAD_S, 2 * capacity)
@@ -94,6 +95,13 @@ async def overload(stage: Stage) -> str:
         f"{flood.accepted / OVERLOAD_S:,.0f}/s accepted, {flood.refused} requests refused with Retry-After, "
         f"memory +{grown_bytes / 2**20:.0f} MiB at most, backlog gone after {gone_s:.0f} s"
     )
+
+
+def _body(stage: Stage) -> bytes:
+    """Return the body of a request for many tasks."""
+    workflow = stage.world.workflows[0][0]
+    task = {"WorkflowSid": workflow, "Attributes": {"topic": OVERLOAD}, "Timeout": TASK_TIMEOUT_S}
+    return orjson.dumps([task] * TASKS_PER_REQUEST)
 
 
 async def _until_gone(stage: Stage) -> float:

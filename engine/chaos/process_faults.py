@@ -4,13 +4,15 @@ import asyncio
 import signal
 import time
 
+from engine.chaos.route import Route
 from engine.chaos.stage import Stage
 
 IDLE_TIMEOUT_S = 20.0
 KILL_AFTER_REQUESTS = 200
-FROZEN_MAX_S = 60.0
 FROZEN_ON_S = 2.0
 """How long it stays frozen after the other daemon has taken over."""
+LATE_REQUESTS = 20
+LATE_TIMEOUT_S = 20.0
 MANY = 50
 """Acknowledged requests that show that somebody serves again."""
 
@@ -54,11 +56,26 @@ async def freeze(stage: Stage) -> str:
         await stage.standby.until_listening()
         taken_over_s = time.monotonic() - began_s
         await stage.load.until_acknowledged(MANY)
+        late = asyncio.create_task(_send_late(stage))
         await asyncio.sleep(FROZEN_ON_S)
     finally:
         stage.node.signal(signal.SIGCONT)
+    acknowledged = await late
     await stage.load.until_acknowledged(MANY)
     await stage.standby.stop()
     await stage.route.remove(stage.standby.address)
     await stage.node.until_listening()
-    return f"the second daemon served after {taken_over_s:.1f} s and gave back"
+    return (
+        f"the second daemon served after {taken_over_s:.1f} s and gave back; of {LATE_REQUESTS} requests "
+        f"that waited for the frozen one it acknowledged {acknowledged}"
+    )
+
+
+async def _send_late(stage: Stage) -> int:
+    """Send requests that the frozen daemon finds when it goes on; returns how many it acknowledged."""
+    route = Route(LATE_TIMEOUT_S)
+    await route.add(stage.node.address)
+    try:
+        return sum(await asyncio.gather(*(stage.load.send_late(route) for _ in range(LATE_REQUESTS))))
+    finally:
+        await route.close()

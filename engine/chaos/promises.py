@@ -21,8 +21,8 @@ class Promises:
     """Creations without a key that had no answer, or a 5xx: they may or may not be there."""
     repeated: int = 0
     """Requests that were sent again."""
-    refused: Counter[int] = field(default_factory=Counter)
-    """Other answers by status; 0 is none at all."""
+    other_answers: Counter[int] = field(default_factory=Counter)
+    """Answers that acknowledged nothing, by status; 0 is none at all."""
     unexpected: Counter[str] = field(default_factory=Counter)
     """Answers that no fault excuses, by what was asked."""
 

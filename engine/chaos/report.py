@@ -1,5 +1,6 @@
 """What is told of a run: a line for each fault, a table at the end, one line of JSON."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from engine.chaos.audit import Findings
 FORMAT = 1
 """Of the JSON line; a change of what is there already makes it the next number."""
 COLUMNS = ("acknowledged", "lost", "assigned twice", "capacity breaches", "worst pause")
-HEADINGS = ("times", "acknowledged", "lost", "twice", "breaches", "worst pause")
+HEADINGS = ("times", "acknowledged", "lost", "twice", "breaches", "pause")
 
 
 @dataclass(slots=True)
@@ -60,6 +61,10 @@ class Report:
         self._console = console
         self._known: Findings = Findings()
 
+    def doing(self, what: str) -> AbstractContextManager[object]:
+        """Show what is being done, on a terminal."""
+        return self._console.status(what) if self._console.is_terminal else nullcontext()
+
     def say(self, text: str) -> None:
         """Say one thing."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -95,7 +100,7 @@ class Report:
         for heading in HEADINGS:
             table.add_column(heading, justify="right", no_wrap=True)
         for outcome in self.kinds.values():
-            table.add_row(outcome.fault, str(outcome.times), *outcome.cells())
+            table.add_row(outcome.fault, str(outcome.times or ""), *outcome.cells())
         self._console.print(table)
         total = self.total()
         verdict = " / ".join(

@@ -55,7 +55,7 @@ def run(options: Options) -> int:
 
 async def _chaos(options: Options) -> int:
     report = Report(Console(stderr=options.as_json))
-    random = Random(options.seed)
+    random = Random(options.seed)  # for the faults alone, so that a seed gives their order
     began_s = time.monotonic()
     started = datetime.now(UTC).isoformat(timespec="seconds")
     report.say(f"Starting a PostgreSQL (fsync on) and a daemon in a temporary directory; seed {options.seed}")
@@ -78,7 +78,7 @@ async def _chaos(options: Options) -> int:
             "seconds": round(time.monotonic() - began_s, 1),
             "machine": machine(),
             "database": database,
-            "not_told": dict(set_up.promises.refused),
+            "other_answers": dict(set_up.promises.other_answers),
             "unknown": set_up.promises.unknown,
             "repeated": set_up.promises.repeated,
         }
@@ -91,7 +91,8 @@ async def _one_after_the_other(set_up: Stage, names: tuple[str, ...], until_s: f
     for number, name in rounds(names, set_up.random):
         if number and time.monotonic() > until_s:
             return
-        outcome = await _measured(set_up, name)
+        with report.doing(name):
+            outcome = await _measured(set_up, name)
         report.note(outcome, await _audit(set_up))
         if outcome.problems:
             return

@@ -94,7 +94,7 @@ async def stage(random: Random, rate_per_s: float, *, keep_launcher: bool = Fals
         promises, pauses, route = Promises(), Pauses(), Route()
         stack.push_async_callback(route.close)
         await route.add(node.address)
-        load = Load(route, promises, pauses, random, rate_per_s)
+        load = Load(route, promises, pauses, Random(random.random()), rate_per_s)
         stack.push_async_callback(load.close)
         world = await make_world(route.client, await load.listen())
         load.start(world)
