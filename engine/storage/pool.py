@@ -66,10 +66,10 @@ def is_unavailable(error: BaseException) -> bool:
 
 @dataclass(slots=True)
 class _Reach:
-    """Whether a pool's last attempt to get a connection failed, and how many attempts are under way."""
+    """Whether a pool's last attempt to get a connection failed, and the one that is under way since."""
 
     failed: bool = False
-    attempts: int = 0
+    attempt: asyncio.Future[None] | None = None
 
 
 class Database:
@@ -156,18 +156,28 @@ class Database:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
     async def _acquire(self, pool: asyncpg.Pool) -> PoolConnectionProxy:
-        """Acquire a connection; when the last attempt failed and none is left, one call at a time tries."""
+        """Acquire a connection; while none is to be had, all calls share the outcome of one attempt."""
         reach = self._reaches[pool]
-        if reach.failed and reach.attempts and not pool.get_size():
-            raise StoreUnavailable("the database is out of reach")
-        reach.attempts += 1
+        if not reach.failed or pool.get_size():
+            return await self._attempt(pool, reach)
+        if reach.attempt is not None:
+            await asyncio.wait([reach.attempt])
+            if reach.failed:
+                raise StoreUnavailable("the database is out of reach")
+            return await self._attempt(pool, reach)
+        reach.attempt = attempt = asyncio.get_running_loop().create_future()
+        try:
+            return await self._attempt(pool, reach)
+        finally:
+            reach.attempt = None
+            attempt.set_result(None)
+
+    async def _attempt(self, pool: asyncpg.Pool, reach: _Reach) -> PoolConnectionProxy:
         try:
             connection = await pool.acquire(timeout=self._acquire_timeout_s)
         except Exception:
             reach.failed = True
             raise
-        finally:
-            reach.attempts -= 1
         reach.failed = False
         return connection
 

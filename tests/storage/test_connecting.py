@@ -96,7 +96,7 @@ async def test_a_host_that_is_starting_does_not_keep_us_from_the_next(
     await migrate(dsn)
 
 
-async def test_a_database_that_says_nothing_is_waited_for_by_one_call_at_a_time(silent_host: str) -> None:
+async def test_calls_to_a_database_that_says_nothing_share_one_attempt(silent_host: str) -> None:
     dsn = hosts(silent_host, database="x")
     async with await Database.open(dsn, connect_timeout_s=0.5, read_connections=1) as pools:
         with pytest.raises(StoreUnavailable):
