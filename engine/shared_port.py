@@ -70,7 +70,8 @@ def _bound(family: socket.AddressFamily, address: tuple[object, ...], *, shared:
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind(address)
-    except BaseException:
+    except OSError as error:
         bound.close()
-        raise
+        reason = (error.strerror or str(error)).lower()
+        raise OSError(error.errno, f"cannot listen on {address[0]} port {address[1]}: {reason}") from None
     return bound

@@ -23,8 +23,8 @@ BUSY = 10.0
 GAP_MIN = 1.5 * BASE
 GAP_SHARE = 0.3
 """No difference between two nodes matters below this, or below this share of the mean of all."""
-GAIN_SHARE = 0.4
-"""By this share of it a move has to make the difference smaller."""
+GAIN_SHARE = 0.5
+"""A move that makes the heir the busier of the two has to help by this share of the load that it moves."""
 MOVES_MIN = 16
 MOVES_SHARE = 0.125
 """Most workspaces that leave a node in a round: so many, or this share of what it has."""
@@ -110,12 +110,15 @@ def balance(
 
 
 def _best(weights: Mapping[str, float], gap: float, heir: str) -> str | None:
-    """Return the workspace whose move leaves the smallest difference, if that is worth a move."""
-    if not weights:
+    """Return the workspace whose move leaves the smallest difference, of those that are worth a move."""
+    left = {sid: abs(gap - 2 * weight) for sid, weight in weights.items() if _is_worth(weight, gap)}
+    if not left:
         return None
-    left = {sid: abs(gap - 2 * weight) for sid, weight in weights.items()}
     least = min(left.values())
-    if least > gap * (1 - GAIN_SHARE) and gap - least < 2 * BASE:
-        return None
-    equal = [sid for sid, rest in left.items() if rest <= least]
-    return max(equal, key=lambda sid: _score(sid, heir))
+    return max((sid for sid, rest in left.items() if rest <= least), key=lambda sid: _score(sid, heir))
+
+
+def _is_worth(weight: float, gap: float) -> bool:
+    """Tell whether a move makes the difference smaller by enough of what it moves: by all of it, when the
+    other carries no more afterwards."""
+    return weight <= gap / 2 or (weight >= BASE + BUSY and gap - weight >= GAIN_SHARE * weight)

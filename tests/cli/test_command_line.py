@@ -83,11 +83,12 @@ def test_a_wrong_setting_is_one_line_and_exit_2(command: str, tmp_path: Path) ->
     assert_one_line(pointsman(command, POINTSMAN_PROT="1"), 2, "POINTSMAN_PROT", '"POINTSMAN_PORT"')
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
 async def test_serve_on_a_taken_port_is_one_line_and_exit_1(
-    taken_port: int, tmp_path: Path, database: str
+    taken_port: int, tmp_path: Path, database: str, processes: str
 ) -> None:
-    flags = ("--port", str(taken_port), "--data-dir", str(tmp_path / "data"), "--database-url", database)
-    done = await asyncio.to_thread(pointsman, "serve", *flags)
+    place = ("--port", str(taken_port), "--data-dir", str(tmp_path / "data"), "--database-url", database)
+    done = await asyncio.to_thread(pointsman, "serve", "--processes", processes, *place)
     assert_one_line(done, 1, "127.0.0.1", str(taken_port), "in use")
 
 

@@ -69,6 +69,11 @@ class DaemonProcess:
         return f"http://{self._host}:{self.port}"
 
     @property
+    def runs(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         """Process id of the running daemon."""
         assert self._process is not None
