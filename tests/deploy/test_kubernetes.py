@@ -21,8 +21,8 @@ OTHERS = {"kustomization.yaml", "prometheus-adapter-values.yaml"}
 VERSIONS = ("1.30", kubernetes_validate.latest_version())
 MAX_CONNECTIONS = 100
 """What PostgreSQL has by default."""
-CLOSING_S = 15
-"""Leases and connections, after the drains."""
+MOVING_S = 40
+"""Handing workspaces over before the drains, leases and connections after them."""
 
 Document = dict[str, Any]
 
@@ -148,7 +148,7 @@ def test_a_start_has_time_to_wait_for_the_database(settings: Settings) -> None:
 def test_a_stop_has_time_to_drain(settings: Settings) -> None:
     pause_s = CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"]
     drains_s = 3 * settings.server.shutdown_drain_s
-    assert POD["terminationGracePeriodSeconds"] >= pause_s + drains_s + CLOSING_S
+    assert POD["terminationGracePeriodSeconds"] >= pause_s + drains_s + MOVING_S
 
 
 def test_a_rolling_update_takes_no_pod_away_before_another_is_ready() -> None:
