@@ -58,14 +58,7 @@ class Answer:
 
 
 class NotSent(Exception):
-    """The request was not sent: nothing was carried out.
-
-    `gone` tells that nobody listens at the address of the node any more.
-    """
-
-    def __init__(self, reason: str, *, gone: bool = False) -> None:
-        super().__init__(reason)
-        self.gone = gone
+    """The request was not sent: nothing was carried out."""
 
 
 class NoAnswer(Exception):

@@ -175,8 +175,6 @@ class PeerClient:
                 return await connect(self.address)
         except TimeoutError:
             raise NotSent("it cannot be connected to in time") from None
-        except (ConnectionRefusedError, FileNotFoundError) as error:
-            raise NotSent(error.strerror or type(error).__name__, gone=True) from None
         except OSError as error:
             raise NotSent(error.strerror or type(error).__name__) from None
 

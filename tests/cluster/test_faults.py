@@ -62,6 +62,27 @@ def test_an_owner_killed_amid_requests_loses_none_and_makes_none_twice(pair: Nod
     assert Counter(json.loads(task["attributes"])["number"] for task in listed) == Counter(range(TASKS))
 
 
+def test_an_owner_that_stops_amid_requests_hands_them_over_without_a_failure(pair: Nodes) -> None:
+    path = pair.workspace()
+    stopping = threading.Event()
+
+    def send(sender: int) -> list[int]:
+        statuses: list[int] = []
+        while len(statuses) < 3 or not stopping.is_set():
+            statuses.append(pair(pair.other, "POST", f"{path}/Tasks", {"Attributes": "{}"}).status_code)
+        return statuses
+
+    with ThreadPoolExecutor(SENDERS) as pool:
+        sending = [pool.submit(send, sender) for sender in range(SENDERS)]
+        pair.other.wait_until(lambda: pair.other.forwarded().get("answered", 0) > SENDERS, "requests pass")
+        pair.owner.stop()
+        stopping.set()
+        statuses = Counter(status for sender in sending for status in sender.result())
+    assert set(statuses) == {201}
+    listed = pair(pair.other, "GET", f"{path}/Tasks?PageSize=1000").json()
+    assert len(listed["tasks"]) == min(statuses[201], 1000)
+
+
 def test_a_request_at_a_frozen_owner_that_dies_is_unknown_or_repeated(pair: Nodes) -> None:
     path = pair.workspace()
     assert pair(pair.other, "POST", f"{path}/Tasks", {"Attributes": "{}"}).status_code == 201

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
+from engine.storage.embedded import EmbeddedPostgres
 from tests.clients.calls import Calls, known_operations
 from tests.clients.walk import Walk
-from tests.cluster.nodes import Node, Nodes
+from tests.cluster.nodes import Node, Nodes, running_nodes
 
 WRITES = 200
 _SID = re.compile(r"\b([A-Z]{2})[0-9a-f]{32}\b")
@@ -140,3 +141,17 @@ def test_writes_at_the_wrong_node_side_by_side_are_all_carried_out(nodes: Nodes)
     assert answers == [(201, f'{{"n": {number}}}') for number in range(WRITES)]
     listed = nodes(nodes.owner, "GET", f"{path}/Tasks?PageSize=1000").json()["tasks"]
     assert {task["attributes"] for task in listed} == {text for _, text in answers}
+
+
+def test_rate_limits_are_counted_where_the_client_asks(postgres: EmbeddedPostgres) -> None:
+    limits = {
+        "POINTSMAN_SERVER_RATE_LIMIT_REQUESTS_PER_S": "0.01",
+        "POINTSMAN_SERVER_RATE_LIMIT_BURST_REQUESTS": "4",
+    }
+    with running_nodes(postgres, **limits) as nodes:
+        path = nodes.workspace()
+        asked = [nodes(nodes.other, "POST", f"{path}/Tasks", {"Attributes": "{}"}) for _ in range(5)]
+        assert [made.status_code for made in asked] == [201] * 4 + [429]
+        assert [made.headers["X-Rate-Limit-Remaining"] for made in asked] == ["3", "2", "1", "0", "0"]
+        left = nodes(nodes.owner, "POST", f"{path}/Tasks", {"Attributes": "{}"})
+        assert left.headers["X-Rate-Limit-Remaining"] == "2"

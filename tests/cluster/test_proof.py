@@ -95,6 +95,10 @@ async def test_strangers_get_nothing_from_the_internal_listener(nodes: Nodes) ->
         assert await ask(old.make("POST", path)) == (421, "old-proof")
         assert await ask("", "GET") == (421, "false-proof")
         assert await ask(node.make("POST", path)) == (201, None)
+        path = "/cluster/look"
+        assert await ask("") == (421, "false-proof")
+        assert await ask(node.make("POST", path)) == (204, None)
+    assert nodes.session.post(f"{nodes.owner.url}/cluster/look", headers={PROOF: "x"}).status_code == 404
 
 
 async def test_at_the_public_listener_a_proof_means_nothing(nodes: Nodes) -> None:
