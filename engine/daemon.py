@@ -27,6 +27,7 @@ from pydantic import BaseModel
 from engine import __version__
 from engine.addresses import Address, parse_address
 from engine.alert_writer import AlertWriter
+from engine.allocator import keep_freed_memory
 from engine.api.app import API, build_app, express_of
 from engine.api.limits import ApiLimits
 from engine.api.middleware import GATE, Gate
@@ -428,6 +429,7 @@ async def serve(settings: Settings, parent: ParentLink | None = None) -> None:
         if parent is not None:
             parent.listening()
         collect_seldom()
+        keep_freed_memory()
         await stop
     finally:
         stop.cancel()

@@ -143,7 +143,7 @@ def _parts(changes: Changes) -> _Parts:
 
 def _add_events(parts: _Parts, changes: Changes) -> None:
     events = changes.events
-    parts["insert_events"] = (rows.EVENT.json_rows(events), rows.EVENT.json_texts(events, "data"))
+    parts["insert_events"] = (rows.EVENT.json_rows(events), rows.EVENT.json_lines(events, "data"))
     if changes.workspace and (wanted := wanted_events(changes.workspace, events)):
         sequences = [event.sequence for event in wanted]
         parts["insert_deliveries"] = (sequences, [event.event_date_ms for event in wanted])
@@ -152,7 +152,7 @@ def _add_events(parts: _Parts, changes: Changes) -> None:
 def _add_callbacks(parts: _Parts, changes: Changes) -> None:
     settled = frozenset(changes.callbacks_settled)
     if callbacks := [call for call in changes.callbacks if call.reservation_sid not in settled]:
-        fields = rows.CALLBACK.json_texts(callbacks, "fields")
+        fields = rows.CALLBACK.json_lines(callbacks, "fields")
         parts["insert_callbacks"] = (rows.CALLBACK.json_rows(callbacks), fields)
     if settled:
         parts["delete_callbacks"] = (changes.callbacks_settled,)

@@ -70,6 +70,10 @@ class _Reach:
 
     failed: bool = False
     attempt: asyncio.Future[None] | None = None
+    waiting: int = 0
+    """How many calls wait for a connection."""
+    kept: PoolConnectionProxy | None = None
+    """A connection that is lent again without the pool, whose way there and back costs as much as a query."""
 
 
 class Database:
@@ -130,6 +134,7 @@ class Database:
     async def close(self, timeout_s: float = 5.0) -> None:
         """Close both pools; connections still busy after `timeout_s` seconds are cut."""
         for pool in (self._commits, self._reads):
+            await self._give_back_kept(pool)
             await _close_pool(pool, timeout_s)
 
     async def __aenter__(self) -> Self:
@@ -143,17 +148,39 @@ class Database:
     @asynccontextmanager
     async def _borrowed(self, pool: asyncpg.Pool) -> AsyncIterator[Connection]:
         try:
-            connection = await self._acquire(pool)
+            connection = self._take_kept(pool) or await self._acquire(pool)
             try:
                 yield connection
-            finally:
+            except BaseException:
                 await pool.release(connection)
+                raise
+            await self._give_back(pool, connection)
         except Exception as error:
             if not is_unavailable(error):
                 raise
             if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
                 await pool.expire_connections()  # a standby now: connect anew, to whoever leads
+                await self._give_back_kept(pool)
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+    def _take_kept(self, pool: asyncpg.Pool) -> PoolConnectionProxy | None:
+        reach = self._reaches[pool]
+        kept, reach.kept = reach.kept, None
+        return kept if kept is not None and _is_open(kept) else None
+
+    async def _give_back(self, pool: asyncpg.Pool, connection: PoolConnectionProxy) -> None:
+        """Keep a connection that was used without an error, unless one is kept or somebody waits for it."""
+        reach = self._reaches[pool]
+        if reach.kept is None and not reach.waiting and _is_open(connection):
+            reach.kept = connection
+        else:
+            await pool.release(connection)
+
+    async def _give_back_kept(self, pool: asyncpg.Pool) -> None:
+        reach = self._reaches[pool]
+        kept, reach.kept = reach.kept, None
+        if kept is not None:
+            await pool.release(kept)
 
     async def _acquire(self, pool: asyncpg.Pool) -> PoolConnectionProxy:
         """Acquire a connection; while none is to be had, all calls share the outcome of one attempt."""
@@ -173,13 +200,23 @@ class Database:
             attempt.set_result(None)
 
     async def _attempt(self, pool: asyncpg.Pool, reach: _Reach) -> PoolConnectionProxy:
+        reach.waiting += 1
         try:
             connection = await pool.acquire(timeout=self._acquire_timeout_s)
         except Exception:
             reach.failed = True
             raise
+        finally:
+            reach.waiting -= 1
         reach.failed = False
         return connection
+
+
+def _is_open(connection: PoolConnectionProxy) -> bool:
+    try:
+        return not connection.is_closed()
+    except asyncpg.InterfaceError:
+        return False  # it broke and went back to the pool by itself
 
 
 async def _open_pool(

@@ -59,9 +59,9 @@ class Mapper(Generic[E]):
         """Return a JSON array with an array per entity: its stored fields, but for the JSON ones."""
         return json_rows(map(self.get_plain, entities))
 
-    def json_texts(self, entities: Iterable[E], name: str) -> list[str]:
-        """Return one of the JSON fields of each entity, as text."""
-        return [orjson.dumps(value).decode() for value in map(attrgetter(name), entities)]
+    def json_lines(self, entities: Iterable[E], name: str) -> str:
+        """Return one of the JSON fields of each entity, a line each: JSON text holds no line break."""
+        return b"\n".join(map(orjson.dumps, map(attrgetter(name), entities))).decode()
 
     def columns(self, entities: Iterable[E]) -> Columns:
         """Return one tuple of values per stored field. There must be at least one entity."""

@@ -21,6 +21,7 @@ from typing import Any
 
 import uvloop
 
+from engine.allocator import keep_freed_memory
 from engine.routing import commands as c
 from engine.routing.core import WorkspaceCore
 from engine.routing.effects import Changes
@@ -46,6 +47,7 @@ def main() -> None:
     arguments.add_argument("--creates", type=int, nargs="*", default=[1, 20])
     arguments.add_argument("--tasks", type=int, default=6_000, help="so many tasks of each kind and size")
     options = arguments.parse_args()
+    keep_freed_memory()
     uvloop.run(measure(options.cycles, options.creates, options.tasks))
 
 

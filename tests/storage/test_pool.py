@@ -73,6 +73,43 @@ async def test_waiting_too_long_for_a_connection_is_unavailability(database: str
         await pools.ping()
 
 
+async def test_one_after_the_other_get_the_same_connection(database: str) -> None:
+    async with await Database.open(database) as pools:
+        seen = set()
+        for _ in range(3):
+            async with pools.committing() as connection:
+                seen.add(connection.get_server_pid())
+        assert len(seen) == 1
+
+
+async def test_who_waits_gets_the_connection_that_comes_back(database: str) -> None:
+    async with await Database.open(database, read_connections=1, acquire_timeout_s=30.0) as pools:
+        await pools.ping()
+        await asyncio.gather(*(pools.ping() for _ in range(20)))
+
+
+async def test_a_connection_that_broke_while_nobody_used_it_is_not_lent_again(database: str) -> None:
+    async with await Database.open(database) as pools:
+        async with pools.committing() as connection:
+            pid = connection.get_server_pid()
+        async with pools.reading() as other:
+            await other.execute("SELECT pg_terminate_backend($1, 10000)", pid)
+        async with asyncio.timeout(10):
+            while True:
+                async with pools.committing() as connection:
+                    if connection.get_server_pid() != pid:
+                        break
+                await asyncio.sleep(0)
+
+
+async def test_a_connection_used_with_an_error_goes_through_the_pool(database: str) -> None:
+    async with await Database.open(database, read_connections=1) as pools:
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            async with pools.reading() as connection:
+                await connection.fetchval("SELECT 1 / 0")
+        await pools.ping()
+
+
 async def lose_the_server_within(pools: Database, server: EmbeddedPostgres) -> None:
     async with pools.committing() as connection:
         assert server.pid is not None
