@@ -26,6 +26,7 @@ DAY_S = 86_400
 LEASE_S = 3_600.0
 CUSTOMER = "CU0000000000"
 """Stands in the attributes of a task to be copied; each copy has another number."""
+INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'tasks' AND indexname <> 'tasks_pkey'"
 COPY_TASKS = Path(__file__).with_name("copy_tasks.sql").read_text(encoding="utf-8")
 
 
@@ -81,12 +82,17 @@ async def copy_tasks(dsn: str, built: Built, count: int) -> None:
     """Let `count` tasks wait: copies of those made with the world, each with a customer of its own."""
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute("SET synchronous_commit = off")
+        await connection.execute("SET synchronous_commit = off; SET maintenance_work_mem = '512MB'")
+        indexes = await connection.fetch(INDEXES)
         async with connection.transaction():
+            for index in indexes:
+                await connection.execute(f"DROP INDEX {index['indexname']}")
             await connection.execute(COPY_TASKS, built.sid, count, CUSTOMER, timeout=600)
             await connection.execute(
                 "UPDATE workspaces SET sequence = sequence + $2 WHERE workspace_sid = $1", built.sid, count
             )
+            for index in indexes:
+                await connection.execute(index["indexdef"], timeout=600)
         await connection.execute("VACUUM ANALYZE tasks", timeout=600)
         await connection.execute("CHECKPOINT", timeout=600)
     finally:
