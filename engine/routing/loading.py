@@ -74,7 +74,7 @@ def _load_configuration(state: WorkspaceState, rows: WorkspaceRows) -> Steps[Non
             state.task_queues[queue.sid] = queue
         yield
     for key, text in rows.configurations.items():
-        state.configurations[key] = parse_configuration(text)
+        state.configurations[key] = parse_configuration(text, was_saved=True)
         yield
 
 

@@ -54,11 +54,22 @@ class Target:
 
 @dataclass(slots=True, eq=False)
 class Filter:
-    """A filter: the targets of the tasks that its expression matches."""
+    """A filter: the targets of the tasks that its expression matches.
+
+    The expression is parsed when it is asked for: thousands of workflows are loaded whose tasks come later.
+    """
 
     friendly_name: str | None
-    expression: Expression
+    text: str
     targets: tuple[Target, ...]
+    parsed: Expression | None = None
+
+    @property
+    def expression(self) -> Expression:
+        """The condition on the task's attributes."""
+        if self.parsed is None:
+            self.parsed = parse(self.text, length_max=EXPRESSION_LENGTH_MAX)
+        return self.parsed
 
 
 @dataclass(slots=True, eq=False)
@@ -103,26 +114,27 @@ class WorkflowConfiguration:
 
 
 def parse_configuration(
-    text: str, queue_exists: Callable[[str], bool] | None = None
+    text: str, queue_exists: Callable[[str], bool] | None = None, *, was_saved: bool = False
 ) -> WorkflowConfiguration:
     """Parse and validate a configuration.
 
     Args:
         text: the JSON text as the client sent it.
-        queue_exists: tells whether a queue SID exists in the workspace; None skips that check, for a
-            text that was validated when it was saved.
+        queue_exists: tells whether a queue SID exists in the workspace; None skips that check.
+        was_saved: the text was validated when it was saved; its filters' expressions are parsed later.
 
     Raises:
         Refused: with the path of the first mistake and what would be right.
     """
-    return _Parser(queue_exists).configuration(text)
+    return _Parser(queue_exists, was_saved).configuration(text)
 
 
 class _Parser:
     """Walks the JSON with the path at hand for errors."""
 
-    def __init__(self, queue_exists: Callable[[str], bool] | None) -> None:
+    def __init__(self, queue_exists: Callable[[str], bool] | None, was_saved: bool) -> None:
         self._queue_exists = queue_exists
+        self._was_saved = was_saved
         self._warnings: list[str] = []
 
     def configuration(self, text: str) -> WorkflowConfiguration:
@@ -154,8 +166,9 @@ class _Parser:
 
     def _filter(self, item: Any, path: str) -> Filter:
         filter_ = _object(item, path)
-        expression = self._expression(filter_, "expression", path)
-        if expression is None:
+        text = filter_.get("expression")
+        expression = None if self._was_saved else self._expression(filter_, "expression", path)
+        if not text:
             raise _invalid(f"{path}.expression", "required: a condition on the task's attributes")
         targets = filter_.get("targets")
         if not isinstance(targets, list) or not targets:
@@ -171,7 +184,7 @@ class _Parser:
         if name is not None and not isinstance(name, str):
             raise _invalid(f"{path}.filter_friendly_name", f"expected text, found {_what(name)}")
         self._note_unknown(path, filter_, {"expression", "targets", *names})
-        return Filter(name, expression, tuple(parsed))
+        return Filter(name, text, tuple(parsed), expression)
 
     def _default_filter(self, item: Any) -> Target:
         target = self._target(item, "default_filter", None)

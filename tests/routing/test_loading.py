@@ -313,3 +313,13 @@ def test_a_core_that_is_dropped_leaves_nothing_to_the_garbage_collector() -> Non
     gc.collect()
     del core
     assert gc.collect() == 0
+
+
+def test_the_filters_of_a_loaded_workflow_are_parsed_when_a_task_comes() -> None:
+    world = StoredWorld()
+    world.workflow(routing(one("kind == 'a'", {"queue": world.queue("a")}), default=world.queue("b")))
+    world.restart()
+    (configuration,) = world.state.configurations.values()
+    assert configuration.filters[0].parsed is None
+    task = world.task(attributes={"kind": "a"})
+    assert world.state.task_queues[world.get(task).task_queue_sid].friendly_name == "a"
