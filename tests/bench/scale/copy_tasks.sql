@@ -19,9 +19,8 @@ JOIN (
     SELECT
         w.*,
         row_number() OVER (ORDER BY w.sid) - 1 AS place,
-        count(*) OVER () AS places,
         max(w.date_created_ms) OVER () AS latest_ms,
         (SELECT s.sequence FROM workspaces AS s WHERE s.workspace_sid = $1) AS latest
     FROM tasks AS w
     WHERE w.workspace_sid = $1 AND w.status = 'pending'
-) AS t ON t.place = n % t.places
+) AS t ON t.place = n % (SELECT count(*) FROM tasks AS p WHERE p.workspace_sid = $1 AND p.status = 'pending')
