@@ -27,7 +27,7 @@ from engine.routing.board import Board
 from engine.routing.bootstrap import new_board
 from engine.routing.deadlines import Due
 from engine.routing.effects import Changes, Kind
-from engine.routing.entities import TaskOrder, TaskStatus, Workspace
+from engine.routing.entities import TaskOrder, Workspace
 from engine.routing.errors import Refused
 from engine.routing.explain_views import TaskExplanation
 from engine.routing.lifecycle import evict_finished
@@ -227,11 +227,8 @@ class WorkspaceCore:
 
     def counts(self) -> dict[str, int]:
         """Count the open tasks by status."""
-        counts = {str(status): 0 for status in TaskStatus if status not in _FINISHED}
-        for task in self.board.state.tasks.values():
-            if task.status not in _FINISHED:
-                counts[task.status] += 1
-        return counts
+        self.board.tally.take_in(self.board.state.changes)
+        return self.board.tally.counts()
 
     def _delete(self, now_ms: int) -> None:
         state = self.board.state
@@ -239,6 +236,3 @@ class WorkspaceCore:
         state.record("workspace.deleted", state.workspace.sid, description, {}, now_ms)
         state.remove(Kind.WORKSPACE, state.workspace.sid)
         self.deleted = True
-
-
-_FINISHED = (TaskStatus.COMPLETED, TaskStatus.CANCELED)

@@ -145,6 +145,7 @@ def _check_tally(board: Board) -> None:
             for channel_sid in (None, task.task_channel_sid):
                 if scope is not None:
                     groups.setdefault((scope, channel_sid), []).append(task)
+    assert board.tally.counts() == _figures(tasks).by_status
     for (scope, channel_sid), group in groups.items():
         expected, told = _figures(group), board.tally.figures(scope, channel_sid)
         assert told.by_status == expected.by_status, f"{scope} on {channel_sid}: {told} != {expected}"

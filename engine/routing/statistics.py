@@ -134,6 +134,11 @@ class Tally:
         elif kept.status != status:
             _change_status(kept, status)
 
+    def counts(self) -> dict[str, int]:
+        """Return how many open tasks of the workspace have each status."""
+        counted = [bucket.statuses for bucket in self._scopes.get(WORKSPACE, {}).values()]
+        return {str(status): sum(each[index] for each in counted) for index, status in enumerate(STATUSES)}
+
     def figures(self, scope: str, channel: str | None = None) -> TaskFigures:
         """Return the figures of the workspace, a queue or a workflow; of all channels, or of one."""
         buckets = self._scopes.get(scope, {})
