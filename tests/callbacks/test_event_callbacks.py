@@ -257,8 +257,8 @@ async def test_events_given_up_and_receivers_that_are_down_are_alerts(deliverer:
     [given_up] = [problem for problem in problems if problem.task_sid == TASK]
     assert (given_up.code, given_up.event_sid, given_up.url) == (11200, f"EV{1:032x}", f"{receiver.base}/e")
     assert "status 503" in given_up.text
-    # one that is under way when the others are given up is counted with them and for itself
-    assert sum(problem.occurrences for problem in problems) - len(down) in {41, 42}
+    # the few that are tried while the others are given up are counted with them and for themselves
+    assert 41 <= sum(problem.occurrences for problem in problems) - len(down) <= 45
 
 
 async def test_a_failed_event_is_repeated_and_holds_its_task_but_nobody_else(deliverer: Deliverer) -> None:
