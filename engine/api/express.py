@@ -35,7 +35,7 @@ from engine.api.heads import Heads, PeerHeads, Plain
 from engine.api.middleware import Gate
 from engine.api.operations import Direct, Route
 from engine.api.passage import Passage
-from engine.api.problems import problem
+from engine.api.problems import ApiError, problem
 from engine.api.rate_limit import Headers
 from engine.api.representations import Place
 from engine.cluster.proof import Proofs
@@ -169,21 +169,17 @@ class Errand:
         To be called when the whole request is there.
         """
         api, plain = self._api, self.plain
-        refused: Exception | None = None
         form = EMPTY
         try:
             form = parse_body(plain.body, plain.headers.content_type, api.limits.request_fields_max)
             self._command = self._line.direct.command(api, self._names, form)
+        except Exception as error:
+            self.future = _failed(self._admit(form) or error)
+        else:
             if self._command is None:
                 return False
-        except Exception as error:
-            refused = error
+            self.future = self._queue(self._command, form)
         metrics.REQUESTS_IN_SHORT.inc()
-        try:
-            self.future = self._queue(form, refused)
-        except Exception as error:
-            self.future = asyncio.get_running_loop().create_future()
-            self.future.set_exception(error)
         return True
 
     def further(self) -> asyncio.Future[Any] | None:
@@ -209,6 +205,7 @@ class Errand:
         except Exception as error:
             refusal = refusal_of(error, self._line.route.method, self.plain.target, self._context)
             status, headers, document = refusal.status, refusal.headers, problem(refusal)
+        del self.future  # an error in it refers back to here
         self._account(status)
         return spell(status, headers, self._limits, self._context["request_id"], orjson.dumps(document))
 
@@ -220,20 +217,30 @@ class Errand:
         duration_s = time.perf_counter() - self._began_s
         account(self._line.route.method, self._line.route.path, status, duration_s, self._context)
 
-    def _queue(self, form: Form, refused: Exception | None) -> asyncio.Future[Any]:
-        """Admit the request and queue its command; raises why it is refused."""
-        api, principal, names, context = self._api, self._principal, self._names, self._context
+    def _admit(self, form: Form) -> Exception | None:
+        """Count the request and tell the log whose it is; returns its refusal when there were too many."""
+        api, route, context = self._api, self._line.route, self._context
         if api.rate_limiter.enabled and not self.plain.request_id:
-            route = self._line.route
-            asked = Asked(route.method, route.path, self.plain.target, names, EMPTY, _reading(form))
-            api.rate_limiter.admit(principal, asked, self._limits)
-        context["account_sid"] = principal.account_sid
-        for name, sid in names.items():
+            asked = Asked(route.method, route.path, self.plain.target, self._names, EMPTY, _reading(form))
+            try:
+                api.rate_limiter.admit(self._principal, asked, self._limits)
+            except ApiError as refusal:
+                return refusal
+        context["account_sid"] = self._principal.account_sid
+        for name, sid in self._names.items():
             context[LOGGED[name]] = sid
-        if refused is not None:
-            raise refused
-        assert self._command is not None
-        return api.service.begin(principal.account_sid, names["WS"], self._command, context)
+        return None
+
+    def _queue(self, command: Command, form: Form) -> asyncio.Future[Any]:
+        refusal = self._admit(form)
+        if refusal is not None:
+            return _failed(refusal)
+        try:
+            return self._api.service.begin(
+                self._principal.account_sid, self._names["WS"], command, self._context
+            )
+        except Exception as error:
+            return _failed(error)
 
     def _shown(self, view: Any) -> tuple[int, Mapping[str, str], Mapping[str, object]]:
         direct, api = self._line.direct, self._api
@@ -242,6 +249,12 @@ class Errand:
         place = Place(root, self._principal.account_sid, self._names["WS"], api.clock())
         headers = {"ETag": str(view.version)}
         return self._line.route.operation.status, headers, direct.rendering(place, view)
+
+
+def _failed(error: Exception) -> asyncio.Future[Any]:
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    future.set_exception(error)
+    return future
 
 
 def _reading(form: Form) -> Callable[[], Awaitable[Form]]:

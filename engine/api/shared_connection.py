@@ -86,9 +86,10 @@ class SharedConnection(web.RequestHandler):
 
     async def shutdown(self, drain_s: float | None = 15.0) -> None:
         """Let what is under way be answered, for so many seconds, and close the connection."""
-        if self._turn is Turn.EXPRESS and self._errand is not None:
-            await asyncio.wait([self._errand.future], timeout=drain_s)
-            await asyncio.sleep(0)
+        while self._turn is Turn.EXPRESS and self._errand is not None:
+            done, _ = await asyncio.wait([self._errand.future], timeout=drain_s)
+            if not done:
+                break
         await super().shutdown(drain_s)
 
     async def finish_response(

@@ -25,6 +25,9 @@ class Waiting:
         self._line: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
+    def __len__(self) -> int:
+        return len(self._line)
+
     def watch(self, future: asyncio.Future[Any]) -> None:
         """Fail `future` unless it is done in time."""
         loop, line = asyncio.get_running_loop(), self._line

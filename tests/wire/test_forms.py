@@ -1,7 +1,11 @@
 """What bodies and query strings may look like, without a server."""
 
+from urllib.parse import unquote_plus
+
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.api import fields
 from engine.api.forms import parse_json, parse_urlencoded
@@ -28,6 +32,21 @@ def test_a_repeated_key_is_a_list_and_its_last_value_counts_alone():
 @pytest.mark.parametrize("text", ["9999-12-31T23:59:59-00:01", "0001-01-01T00:00:00+00:01"])
 def test_an_instant_outside_the_calendar_of_utc_is_refused(text):
     refusal(fields.instant_ms, "StartDate", text)
+
+
+_PIECES = st.sampled_from(
+    ["%22", "%7B", "%7b", "%25", "%20", "%2C", "+", "%C3%A4", "%c3%A4", "%FF", "ä", "a", "2", '"']
+)
+
+
+@given(st.lists(_PIECES, max_size=12).map("".join))
+def test_escapes_mean_what_the_standard_library_takes_them_for(spelled):
+    try:
+        expected = unquote_plus(spelled, errors="strict")
+    except UnicodeDecodeError:
+        refusal(parse_urlencoded, f"A={spelled}".encode(), 10)
+        return
+    assert parse_urlencoded(f"A={spelled}".encode(), 10).all("A") == [expected]
 
 
 def test_text_beyond_ascii_may_be_escaped_or_plain():
