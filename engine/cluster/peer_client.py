@@ -5,7 +5,6 @@ There are at most `connections_per_peer_max`; further requests wait for one unti
 """
 
 import asyncio
-import socket
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from engine.addresses import Address
 from engine.cluster.connection import Connection
 from engine.cluster.limits import ClusterLimits
 from engine.cluster.messages import Answer, NotSent
+from engine.silence import give_up_when_silent
 
 
 class PeerClient:
@@ -202,8 +202,7 @@ async def connect(address: Address) -> Connection:
         _, connection = await loop.create_unix_connection(Connection, address.path)
         return connection
     transport, connection = await loop.create_connection(Connection, address.host, address.port)
-    # A node that vanished without a word, cable and all, is noticed on idle connections too.
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    give_up_when_silent(transport)
     return connection
 
 

@@ -3,29 +3,18 @@
 asyncpg asks such hosts one after the other within one limit of time: a member that is cut off and says
 nothing would keep us from the one that leads for as long as it stands before it. Here all are asked at once,
 each with the whole time, and the first that will do is taken.
-
-A host that is lost without a word leaves connections on which nothing is ever answered. The kernel is told to
-give such a connection up within seconds, whether something was sent on it or it is idle.
 """
 
 import asyncio
-import socket
 from operator import attrgetter
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import asyncpg
 
-_WRITABLE = "read-write"
+from engine.silence import give_up_when_silent
 
-_GIVE_UP = (
-    # (option, value); an operating system that has one not does without it
-    ("TCP_KEEPIDLE", 5),
-    ("TCP_KEEPINTVL", 2),
-    ("TCP_KEEPCNT", 3),
-    ("TCP_USER_TIMEOUT", 5_000),
-)
-"""When the other side acknowledges nothing: seconds, seconds, probes, milliseconds."""
+_WRITABLE = "read-write"
 
 _transport_of = attrgetter("_transport")
 """asyncpg has no other way to its socket."""
@@ -84,13 +73,7 @@ async def connect(dsn: str | None = None, **options: Any) -> asyncpg.Connection:
 
 
 def _watched(connection: asyncpg.Connection) -> asyncpg.Connection:
-    """Let the kernel notice when the host is gone; a Unix socket needs no watching."""
-    used = _transport_of(connection).get_extra_info("socket")
-    if used is not None and used.family != socket.AF_UNIX:
-        used.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in _GIVE_UP:
-            if (option := getattr(socket, name, None)) is not None:
-                used.setsockopt(socket.IPPROTO_TCP, option, value)
+    give_up_when_silent(_transport_of(connection))
     return connection
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import asyncpg
 import pytest
 
 from engine.errors import StoreUnavailable
+from engine.silence import give_up_when_silent
 from engine.storage.connecting import addresses, connect
 from engine.storage.embedded import EmbeddedPostgres
 from engine.storage.migrate import migrate
@@ -136,3 +138,17 @@ async def test_what_a_starting_host_says_is_told_when_no_other_answers(
             await pools.ping()
     with pytest.raises(asyncpg.CannotConnectNowError):
         await connect(hosts(starting_host, starting_host, database="x"))
+
+
+async def test_a_machine_that_is_gone_without_a_word_is_given_up_within_seconds() -> None:
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+    async with server:
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        give_up_when_silent(writer.transport)
+        used = writer.get_extra_info("socket")
+        assert used.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        if sys.platform == "linux":
+            assert used.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5_000
+            assert used.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
+        writer.close()
+        await writer.wait_closed()
