@@ -1,9 +1,15 @@
-"""The owner of a workspace is cut off from the database: `python -m tests.chaos.network_cut`. Needs root.
+"""Nodes are cut off, from the database or from each other: `python -m tests.chaos.network_cut`. Needs root.
 
-Two nodes, one database and the clients are hosts of their own, in network namespaces. Packets between the
-owning node and the database vanish; clients reach both nodes all the time. The other node must take over when
-the lease has run out; the node that is cut off must say so (503), acknowledge nothing and show nothing that
-has changed since; and it must be of use again when the cut is healed.
+Two nodes, one database and the clients are hosts of their own, in network namespaces; packets between two of
+them vanish for a while. Clients reach both nodes all the time.
+
+    database  the owner of the workspace does not reach the database: the other node must take over when the
+              lease has run out; the node that is cut off must say so (503), acknowledge nothing and show
+              nothing that has changed since
+    peer      the other node does not reach the owner: it must go on to answer reads, refuse writes that it
+              cannot hand on (503), and leave the workspace where it is
+
+In both it must be of use again when the cut is healed.
 """
 
 import argparse
@@ -12,6 +18,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +37,19 @@ KEY = "Y2hhb3MtY2hhb3MtY2hhb3MtY2hhb3MtY2hhb3MtY2g="
 STEADY = 100
 RECOVERY_S = 90.0
 LOOK_EVERY_S = 0.25
+
+
+@dataclass(slots=True, frozen=True)
+class Cut:
+    """Two hosts that do not hear each other, and the node that is looked at meanwhile."""
+
+    hosts: tuple[Host, Host]
+    watched: DaemonProcess
+
+    def make(self, cut: bool) -> None:
+        """Cut them, or heal the cut."""
+        for host in self.hosts:
+            host.isolate(cut)
 
 
 class Watch:
@@ -94,8 +114,12 @@ async def main(options: argparse.Namespace) -> int:
         for daemon in daemons:
             stack.callback(daemon.close)
             await asyncio.to_thread(daemon.start)
-        figures = await play(options, server, database, nodes, daemons)
-    report("network cut", figures)
+        cut = {
+            "database": Cut((database, nodes[0]), daemons[0]),
+            "peer": Cut((nodes[0], nodes[1]), daemons[1]),
+        }[options.between]
+        figures = await play(options, server, cut, daemons)
+    report(f"network cut, {options.between}", figures)
     return 0 if clean(figures["audit"]) and honest(figures) else 1
 
 
@@ -110,55 +134,64 @@ def node_on(host: Host, dsn: str, directory: Path) -> DaemonProcess:
 
 
 async def play(
-    options: argparse.Namespace,
-    server: Server,
-    database: Host,
-    nodes: list[Host],
-    daemons: list[DaemonProcess],
+    options: argparse.Namespace, server: Server, cut: Cut, daemons: list[DaemonProcess]
 ) -> dict[str, Any]:
-    """The workspace is made at the first node, so that owns it; it is cut off for a while."""
+    """The workspace is made at the first node, which so owns it."""
     urls = [daemon.url for daemon in daemons]
     async with load_on(lambda: urls, rate=options.rate, callback_host=HERE) as load:
         load.start()
         await load.until_acknowledged(STEADY, RECOVERY_S)
         owned = owns(load, daemons[0])
-        say("cut")
-        cut_s = time.monotonic()
-        for host in (database, nodes[0]):
-            host.isolate(True)
-        cut_off = Watch(load, urls[0])
-        unready = asyncio.create_task(until_status(daemons[0], 503))
-        await load.until_acknowledged(STEADY, RECOVERY_S)
-        taken_s = time.monotonic()
-        unready_s = await unready - cut_s
-        await asyncio.sleep(max(0.0, cut_s + options.seconds - time.monotonic()))
-        seen = await cut_off.stop()
-        pause_s = load.answers.worst_pause_s(cut_s, time.monotonic())
-        say("heal")
-        healed_s = time.monotonic()
-        for host in (database, nodes[0]):
-            host.isolate(False)
-        healed = Watch(load, urls[0])
-        reads_s = await until_counted(healed.reads, "200") - healed_s
-        await load.until_acknowledged(STEADY, RECOVERY_S)
-        ready_s = await until_status(daemons[0], 200) - healed_s
-        after = await healed.stop()
-        pause_healing_s = load.answers.worst_pause_s(healed_s, time.monotonic())
+        during = await cut_for(options.seconds, cut, load)
+        healed = await heal(cut, load)
         await load.stop()
         found = await audit(server.dsn, load.workspace_sid, load.answers)
+    taken = any(daemons[1].events("workspace.loaded"))
     return {
         "rate": options.rate,
-        "cut_off_node_owned_it": owned,
-        "pause_s": round(pause_s, 2),
-        "steady_elsewhere_s": round(taken_s - cut_s, 2),
-        "unready_after_s": round(unready_s, 2),
-        "cut_off_node": seen,
-        "healed_reads_after_s": round(reads_s, 2),
-        "healed_ready_after_s": round(ready_s, 2),
-        "healed_node": after,
-        "pause_while_healing_s": round(pause_healing_s, 2),
+        "first_node_owned_it": owned,
+        "second_node_took_it": taken,
+        "cut": during,
+        "healed": healed,
         "answers": load.answers.summary(),
         "audit": found,
+    }
+
+
+async def cut_for(seconds: float, cut: Cut, load: Load) -> dict[str, Any]:
+    """Cut, and look at the node concerned until the load goes on and the time is over."""
+    say("cut")
+    cut_s = time.monotonic()
+    cut.make(True)
+    watch = Watch(load, cut.watched.url)
+    unready = asyncio.create_task(until_status(cut.watched, 503, seconds))
+    await load.until_acknowledged(STEADY, RECOVERY_S)
+    unready_s = await unready
+    await asyncio.sleep(max(0.0, cut_s + seconds - time.monotonic()))
+    pause_s = load.answers.worst_pause_s(cut_s, time.monotonic())
+    return {
+        "pause_s": round(pause_s, 2),
+        "unready_after_s": None if unready_s is None else round(unready_s - cut_s, 2),
+        "watched_node": await watch.stop(),
+    }
+
+
+async def heal(cut: Cut, load: Load) -> dict[str, Any]:
+    """Heal the cut, and wait until the node concerned is of use again."""
+    say("heal")
+    healed_s = time.monotonic()
+    cut.make(False)
+    watch = Watch(load, cut.watched.url)
+    reads_s = await until_counted(watch.reads, "200") - healed_s
+    writes_s = await until_counted(watch.writes, "201") - healed_s
+    ready_s = await until_status(cut.watched, 200, RECOVERY_S)
+    await load.until_acknowledged(STEADY, RECOVERY_S)
+    return {
+        "reads_after_s": round(reads_s, 2),
+        "writes_after_s": round(writes_s, 2),
+        "ready_after_s": None if ready_s is None else round(ready_s - healed_s, 2),
+        "pause_s": round(load.answers.worst_pause_s(healed_s, time.monotonic()), 2),
+        "watched_node": await watch.stop(),
     }
 
 
@@ -168,10 +201,13 @@ def owns(load: Load, daemon: DaemonProcess) -> bool:
     return load.workspace_sid in made
 
 
-async def until_status(daemon: DaemonProcess, status: int) -> float:
-    """Wait until /readyz answers so; returns the moment."""
+async def until_status(daemon: DaemonProcess, status: int, timeout_s: float) -> float | None:
+    """Wait until /readyz answers so; returns the moment, or None when it does not in time."""
     there = partial(_answers, daemon, status)
-    await asyncio.to_thread(wait_for, there, f"/readyz answers {status}", RECOVERY_S)
+    try:
+        await asyncio.to_thread(wait_for, there, f"/readyz answers {status}", timeout_s)
+    except ScenarioError:
+        return None
     return time.monotonic()
 
 
@@ -186,13 +222,13 @@ async def until_counted(counter: Counter[str], outcome: str) -> float:
 
 
 def honest(figures: dict[str, Any]) -> bool:
-    """Tell whether the node that was cut off promised nothing, showed nothing old and answered always."""
-    cut_off = figures["cut_off_node"]
+    """Tell whether the node concerned promised nothing it could not keep and showed nothing old."""
+    during, after = figures["cut"]["watched_node"], figures["healed"]["watched_node"]
     return (
-        not cut_off["stale_reads"]
-        and not figures["healed_node"]["stale_reads"]
+        not during["stale_reads"]
+        and not after["stale_reads"]
         and not figures["answers"]["unexpected"]
-        and cut_off["writes"].keys() <= {"503"}
+        and during["writes"].keys() <= {"503"}
     )
 
 
@@ -201,6 +237,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m tests.chaos.network_cut", description=__doc__.partition("\n")[0]
     )
+    made.add_argument("between", nargs="?", choices=("database", "peer"), default="database")
     made.add_argument("--seconds", type=float, default=40.0, help="how long the cut lasts at least (40)")
     made.add_argument("--rate", type=float, default=100.0, help="creations per second (100)")
     made.add_argument("--keep", action="store_true", help="keep the logs")
