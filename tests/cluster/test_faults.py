@@ -20,11 +20,19 @@ SENDERS = 8
 TASKS = 160
 
 
-@pytest.fixture
-def pair(postgres: EmbeddedPostgres) -> Iterator[Nodes]:
-    """Two nodes of this test's own."""
+@pytest.fixture(scope="module")
+def mortal(postgres: EmbeddedPostgres) -> Iterator[Nodes]:
     with running_nodes(postgres, POINTSMAN_BRIDGE_DISCONNECT_GRACE_S="1") as running:
         yield running
+
+
+@pytest.fixture
+def pair(mortal: Nodes) -> Nodes:
+    """Two nodes that live; the test may end the owner."""
+    if not mortal.owner.running:
+        mortal.owner.start(wait=False)
+        mortal.owner.listening()
+    return mortal
 
 
 @pytest.fixture

@@ -79,6 +79,11 @@ class DaemonProcess:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not seen to end."""
+        return self._process is not None
+
     def __enter__(self) -> Self:
         return self.start()
 
