@@ -332,18 +332,23 @@ class EventCallbacks:
         finally:
             self._lines.release(origin)
             self._pump()
-        self._settle(receiver, delivery, outcome)
-        if receiver.circuit is circuit:  # else the address is another one by now
+        moved = receiver.circuit is not circuit
+        self._settle(receiver, delivery, outcome, moved=moved)
+        if not moved:
             self._judge(receiver, delivery, None if isinstance(outcome, int) else outcome)
         self._proceed(receiver)
 
-    def _settle(self, receiver: Receiver, delivery: Delivery, outcome: CallbackFailure | int) -> None:
-        """Note what an attempt came to."""
+    def _settle(
+        self, receiver: Receiver, delivery: Delivery, outcome: CallbackFailure | int, *, moved: bool
+    ) -> None:
+        """Note what an attempt came to; when the address has `moved` since, a failure delays nothing."""
         now_ms = self._clock()
         failure = None if isinstance(outcome, int) else outcome
         delivery.attempts += 1
         status, pause_ms = self._verdict(delivery, failure, now_ms)
         pending = status is DeliveryStatus.PENDING
+        if moved:
+            pause_ms = 0
         if status is DeliveryStatus.DEAD:
             self._give_up(receiver, delivery, failure)
         self._outcomes.add(

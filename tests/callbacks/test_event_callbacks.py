@@ -450,6 +450,29 @@ async def test_a_changed_address_gets_the_backlog_at_once(deliverer: Deliverer) 
     assert sorted(numbers(alive)) == list(range(1, 42))
 
 
+async def test_what_fails_at_an_address_that_has_changed_meanwhile_goes_to_the_new_one_at_once(
+    deliverer: Deliverer,
+) -> None:
+    limits = replace(QUICK, event_retry_first_s=60, event_retry_max_s=60, event_circuit_pause_max_s=60)
+    changed = asyncio.Event()
+
+    async def refuses_late(_: Received) -> web.StreamResponse:
+        await changed.wait()
+        return web.Response(status=503)
+
+    async with serving() as dead, serving() as alive, deliverer.sending(limits) as callbacks:
+        dead.reply = refuses_late
+        workspace = await deliverer.workspace(callbacks, dead.base)
+        await workspace.commit(*own_events(5))
+        await dead.has(5)
+        workspace.workspace.event_callback_url = alive.base
+        await workspace.commit(now_event(6))
+        await alive.has(1)
+        changed.set()
+        await deliverer.are(workspace.workspace, delivered=6)
+    assert sorted(numbers(alive)) == list(range(1, 7))
+
+
 async def test_a_cleared_address_keeps_the_backlog_for_the_next_one(deliverer: Deliverer) -> None:
     async with serving() as receiver, deliverer.sending() as callbacks:
         receiver.answers(503)
