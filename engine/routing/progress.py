@@ -176,12 +176,13 @@ def _targets_worker(task: Task) -> bool:
 def _bound(board: Board, target: Target, task: Task, now_ms: int) -> Demand:
     """Return what a task asks for in a target: one object for all that ask for the same."""
     time = time_values(now_ms) if target.reads_time else {}
-    values = ""
+    spelled = ""
     if target.task_paths or time:
+        values = task.values
         # repr tells True from 1 and "1" from 1, which would collide as keys.
-        values = repr(([value_at(task.values, path) for path in target.task_paths], time))
+        spelled = repr(([value_at(values, path) for path in target.task_paths], time))
     named = _known_worker(task, target)
-    key = task.task_channel_sid, values, named
+    key = task.task_channel_sid, spelled, named
     demand = target.bindings.get(key)
     if demand is None:
         if len(target.bindings) >= board.state.limits.bindings_per_target_max:

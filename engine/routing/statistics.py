@@ -166,9 +166,10 @@ class Tally:
         kept.buckets = self._buckets(kept.queue, kept.workflow, kept.channel)
         for bucket in kept.buckets:
             bucket.statuses[status] += 1
-            bucket.priorities[priority] = bucket.priorities.get(priority, 0) + 1
-            heapq.heappush(bucket.created.heap, created)
-            if not len(bucket.created.heap) & _TIDY_MASK:
+            priorities, heap = bucket.priorities, bucket.created.heap
+            priorities[priority] = priorities.get(priority, 0) + 1
+            heapq.heappush(heap, created)
+            if not len(heap) & _TIDY_MASK:
                 self._tidy(bucket, bucket.created)
         if kept.entered is not None:
             bucket = kept.buckets[1]

@@ -11,7 +11,7 @@ import json
 import shutil
 import sys
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,8 @@ def main() -> None:
     arguments.add_argument("--rate", type=float, default=300.0)
     arguments.add_argument("--seconds", type=float, default=30.0)
     options = arguments.parse_args()
-    figures = uvloop.run(measure(options))
+    with redirect_stdout(sys.stderr):
+        figures = uvloop.run(measure(options))
     sys.stdout.write(json.dumps(figures, indent=2) + "\n")
 
 
