@@ -387,7 +387,8 @@ class Daemon:
         """Let other nodes have the workspaces while requests are still answered here."""
         gate.drain()
         parent = self._parent
-        await member.drain(without=parent.place.addresses if parent and parent.all_stop else ())
+        stopping_too = parent.place.addresses if parent and parent.all_stop else ()
+        await member.drain(self.settings.server.shutdown_drain_s, without=stopping_too)
 
 
 def run(settings: Settings) -> None:

@@ -45,6 +45,8 @@ class Membership:
         self._meter = meter
         self._monotonic = monotonic
         self._counts: Counts = tuple
+        self._beats = True
+        """Whether the last beat was written; only the first one that is not is logged."""
         self._task: asyncio.Task[None] | None = None
 
     async def join(self) -> None:
@@ -60,9 +62,10 @@ class Membership:
         self._row = replace(self._row, address=address)
         await self._become("serving")
 
-    async def drain(self) -> None:
-        """Tell them that it is about to stop: nothing must be given to it any more."""
-        await self._become("draining")
+    async def drain(self) -> bool:
+        """Tell them that it is about to stop: nothing must be given to it any more. False when the database
+        does not answer."""
+        return await self._become("draining")
 
     async def leave(self) -> None:
         """Tell them that it is gone."""
@@ -76,9 +79,9 @@ class Membership:
         except StoreUnavailable as error:
             log.warning("cluster.beat_failed", error=str(error))
 
-    async def _become(self, state: str) -> None:
+    async def _become(self, state: str) -> bool:
         self._row = replace(self._row, state=state)
-        await self._beat()
+        return await self._beat()
 
     async def _beat_forever(self) -> None:
         while True:
@@ -88,11 +91,16 @@ class Membership:
             except Exception:
                 log.exception("cluster.beat_failed")
 
-    async def _beat(self) -> None:
+    async def _beat(self) -> bool:
         self._meter.sample(self._counts(), self._monotonic())
         loads = self._meter.loads()
         self._row = replace(self._row, load=round(sum(loads.values()), 3), workspaces=len(loads))
         try:
             await self._rows.beat(self._row)
         except StoreUnavailable as error:
-            log.warning("cluster.beat_failed", error=str(error))
+            if self._beats:
+                log.warning("cluster.beat_failed", error=str(error))
+            self._beats = False
+        else:
+            self._beats = True
+        return self._beats

@@ -1,5 +1,6 @@
 """This process as a node of the cluster: everything about it in one place, in the order of its life."""
 
+import asyncio
 import contextlib
 import socket
 import time
@@ -82,20 +83,24 @@ class ClusterNode:
             if self._balances:
                 self._mover.start()
 
-    async def drain(self, without: Collection[str] = ()) -> None:
-        """Hand everything over, as far as there is somebody to take it; not to those at the addresses
-        `without`, who stop as well."""
+    async def drain(self, limit_s: float, without: Collection[str] = ()) -> None:
+        """Hand everything over, as far as there is somebody to take it and within `limit_s` seconds; not to
+        those at the addresses `without`, who stop as well."""
         if self._mover is None or self._service is None:
             return
         began_s = time.perf_counter()
         mover, self._mover = self._mover, None
         await mover.stop()
         self.view.draining = True
-        await self._membership.drain()
-        with contextlib.suppress(StoreUnavailable):
-            await self.view.refresh()
-        self.view.exclude(without)
-        moved = await mover.empty(sid for sid, _ in self._service.served())
+        if not await self._membership.drain():
+            return
+        mine = [workspace_sid for workspace_sid, _ in self._service.served()]
+        with contextlib.suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self.view.refresh()
+                self.view.exclude(without)
+                await mover.empty(mine)
+        moved = len(mine) - len(list(self._service.served()))
         log.info("node.drained", workspaces=moved, duration_ms=round((time.perf_counter() - began_s) * 1000))
 
     async def leave(self) -> None:

@@ -12,9 +12,11 @@ nothing, and after a move the same figures ask for no other. Of workspaces that 
 round, because the figures have to show what came of it; idle ones move by the dozen.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from operator import itemgetter
 
 BASE = 1.0
 """What a workspace counts for that has nothing to do, in commands per second."""
@@ -93,29 +95,28 @@ def balance(
         return []
     mean = (mine_total + sum(totals.values())) / (len(totals) + 1)
     gap_least = max(GAP_MIN, GAP_SHARE * mean)
-    weights = {sid: mine[sid] + BASE for sid in movable}
+    weights = sorted((mine[sid] + BASE, sid) for sid in movable)
     moves: list[Move] = []
     while len(moves) < max(MOVES_MIN, MOVES_SHARE * len(mine)):
         heir = min(totals, key=lambda name: (totals[name], name))
         gap = mine_total - totals[heir]
-        chosen = _best(weights, gap, heir) if gap > gap_least else None
+        chosen = _best(weights, gap) if gap > gap_least else None
         if chosen is None:
             break
-        weight = weights.pop(chosen)
-        if weight - BASE >= BUSY:
-            weights = {sid: idle for sid, idle in weights.items() if idle - BASE < BUSY}
+        weight, workspace_sid = weights.pop(chosen)
+        if weight >= BASE + BUSY:
+            weights = [each for each in weights if each[0] < BASE + BUSY]
         mine_total, totals[heir] = mine_total - weight, totals[heir] + weight
-        moves.append(Move(chosen, heir))
+        moves.append(Move(workspace_sid, heir))
     return moves
 
 
-def _best(weights: Mapping[str, float], gap: float, heir: str) -> str | None:
-    """Return the workspace whose move leaves the smallest difference, of those that are worth a move."""
-    left = {sid: abs(gap - 2 * weight) for sid, weight in weights.items() if _is_worth(weight, gap)}
-    if not left:
-        return None
-    least = min(left.values())
-    return max((sid for sid, rest in left.items() if rest <= least), key=lambda sid: _score(sid, heir))
+def _best(weights: Sequence[tuple[float, str]], gap: float) -> int | None:
+    """Return where the workspace stands whose move leaves the smallest difference, of those that are worth a
+    move: of ascending weights it is one of the two next to half of the difference."""
+    half = bisect_right(weights, gap / 2, key=itemgetter(0))
+    worth = [at for at in (half - 1, half) if 0 <= at < len(weights) and _is_worth(weights[at][0], gap)]
+    return min(worth, key=lambda at: abs(gap - 2 * weights[at][0]), default=None)
 
 
 def _is_worth(weight: float, gap: float) -> bool:

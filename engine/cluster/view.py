@@ -125,6 +125,10 @@ class ClusterView:
         """Tell whether a living node that takes forwarded requests owns the workspace."""
         return self.owner_of(workspace_sid) is not None
 
+    def has_peers(self) -> bool:
+        """Tell whether there is another living node that takes forwarded requests."""
+        return bool(self.peers())
+
     def heirs(self) -> list[NodeLoad]:
         """Return the other nodes that can be given workspaces."""
         rows = [self._nodes[name] for name in self._candidates if name != self._me.name]
@@ -191,15 +195,20 @@ class ClusterView:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _look_forever(self) -> None:
+        answered = True
         while True:
             alone = not self._me.clustered and self._living <= {self._me.name}
             await asyncio.sleep(max(self._interval_s, ALONE_INTERVAL_S if alone else 0.0))
             try:
                 await self.refresh()
             except StoreUnavailable as error:
-                log.warning("cluster.look_failed", error=str(error))
+                if answered:
+                    log.warning("cluster.look_failed", error=str(error))
+                answered = False
             except Exception:
                 log.exception("cluster.look_failed")
+            else:
+                answered = True
 
     async def _look_after(self, earlier: asyncio.Task[None] | None) -> None:
         if earlier is not None and not earlier.done():

@@ -83,6 +83,9 @@ class Claims(Protocol):
     def learn(self, lease: Lease) -> None:
         """Take in that another node was made the owner."""
 
+    def has_peers(self) -> bool:
+        """Tell whether there is another living node that takes forwarded requests."""
+
     def owner_lives(self, workspace_sid: str) -> bool:
         """Tell whether another node that takes forwarded requests owns the workspace and is alive."""
 

@@ -36,6 +36,9 @@ from engine.runtime.workspace_loop import WorkspaceLoop
 from engine.runtime.workspaces import Workspaces
 from engine.sids import SidFactory, time_ordered_sids
 
+MOVING_S = 15.0
+"""How long after it was ready a node among others stays so while a workspace is on its way."""
+
 
 class RoutingService:
     """The front of the runtime: finds the workspace's loop and waits for the commit.
@@ -85,6 +88,7 @@ class RoutingService:
         self._attempts = Attempts()
         self._waiting = Waiting(self._limits.request_timeout_s, _too_late)
         self._started = False
+        self._cared_until_s = 0.0
 
     async def start(self) -> None:
         """Serve every workspace; returns when each was tried once. Raises StoreUnavailable."""
@@ -106,9 +110,10 @@ class RoutingService:
         """Tell whether the database answers and every workspace is served, here or by a node that lives and
         takes forwarded requests.
 
-        One that a fault of ours keeps from being served does not take the whole node out.
+        One that a fault of ours keeps from being served does not take the whole node out; nor does one that
+        is on its way from node to node.
         """
-        if not self._started or not all(self._is_cared_for(loop) for loop in self._workspaces):
+        if not self._started or not self._cares_for_all():
             return False
         try:
             await within(self._limits.commit_timeout_s, self._store.ping())
@@ -117,6 +122,14 @@ class RoutingService:
             return False
         metrics.DATABASE_UP.set(1)
         return True
+
+    def _cares_for_all(self) -> bool:
+        """Tell whether every workspace is cared for, or was a moment ago, with several nodes there."""
+        now_s = self._leases.now_s()
+        if all(self._is_cared_for(loop) for loop in self._workspaces):
+            self._cared_until_s = now_s + MOVING_S
+            return True
+        return self._claims is not None and self._claims.has_peers() and now_s < self._cared_until_s
 
     def _is_cared_for(self, loop: WorkspaceLoop) -> bool:
         if loop.state is State.SERVING or loop.broken:

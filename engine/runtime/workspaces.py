@@ -27,6 +27,10 @@ class Patience:
     def learn(self, lease: Lease, /) -> None:
         """Nothing to take in: the next attempt shows it."""
 
+    def has_peers(self) -> bool:
+        """Tell that nobody else is known."""
+        return False
+
     def owner_lives(self, _workspace_sid: str, /) -> bool:
         """Tell that nobody else is known."""
         return False

@@ -1,9 +1,12 @@
 """`serve --processes`: several nodes that look like one daemon."""
 
+import json
 import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.daemon import DaemonProcess
+from tests.support.daemon import ROOT, DaemonProcess
 from tests.support.fixtures import make_open_directory
 
 _SAMPLE = re.compile(r'^pointsman_workspaces\{process="(\d)"\} ([\d.]+)$', re.MULTILINE)
@@ -95,6 +98,32 @@ def live_a_life(http: Http, number: int) -> None:
     http("POST", f"{base}/Tasks/{task}/Reservations/{reservation}", ReservationStatus="accepted")
     done = http("POST", f"{base}/Tasks/{task}", AssignmentStatus="completed", Reason="solved")
     assert done["assignment_status"] == "completed"
+
+
+def test_the_nodes_of_a_database_are_listed(two: Two) -> None:
+    table = pointsman(two, "nodes").splitlines()
+    assert table[0].split() == [
+        "node",
+        "state",
+        "workspaces",
+        "commands/s",
+        "seen",
+        "up",
+        "version",
+        "address",
+    ]
+    assert [line.split()[1] for line in table[1:]] == ["serving", "serving"]
+    told = json.loads(pointsman(two, "nodes", "--json"))
+    assert {Path(node["address"]).name for node in told} == {"0.sock", "1.sock"}
+    assert sum(node["workspaces"] for node in told) == sum(Http(two).shares().values())
+    assert all(node["seen_s_ago"] < 5 for node in told)
+
+
+def pointsman(daemon: DaemonProcess, *arguments: str) -> str:
+    """Run a command on the database of a daemon and return what it printed."""
+    command = [sys.executable, "-m", "engine", *arguments, "--data-dir", str(daemon.data_dir)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout
 
 
 def test_processes_end_with_their_parent(two: Two) -> None:

@@ -79,6 +79,10 @@ class UnreliableStore(PostgresStore):
         self._answer()
         return await super().renew(leases, ttl_s)
 
+    async def transfer_lease(self, seen: Lease, owner: str, ttl_s: float) -> Lease | None:
+        self._answer()
+        return await super().transfer_lease(seen, owner, ttl_s)
+
     async def ping(self) -> None:
         self._answer()
         await super().ping()
