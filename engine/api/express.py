@@ -124,7 +124,8 @@ class Express:
         forwarder = self._forwarder
         if forwarder is None or self._api.rate_limiter.enabled:
             return None
-        if forwarder.account_of(workspace_sid) != principal.account_sid:
+        owner = self._api.service.account_of(workspace_sid) or forwarder.account_of(workspace_sid)
+        if owner != principal.account_sid:
             return None
         return Passage(forwarder, plain, route, workspace_sid, principal.account_sid)
 

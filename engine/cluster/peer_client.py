@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from engine.addresses import Address
+from engine.addresses import Address, parse_address
 from engine.cluster.connection import Connection
 from engine.cluster.limits import ClusterLimits
 from engine.cluster.messages import Answer, NotSent
@@ -21,16 +21,17 @@ class PeerClient:
     """Sends requests to one address.
 
     Args:
-        address: of the other node's internal listener.
+        place: the address of the other node's internal listener.
         limits: how many connections, and for how long.
     """
 
-    def __init__(self, address: Address, limits: ClusterLimits) -> None:
-        self.address = address
+    def __init__(self, place: str, limits: ClusterLimits) -> None:
+        self.place = place
         self.used_s = time.monotonic()
         """When it was asked last, by the monotonic clock."""
         self.ahead_ms = 0
         """How far the other node's clock is ahead of ours."""
+        self._address = parse_address(place)
         self._limits = limits
         self._all: set[Connection] = set()
         self._idle: list[Connection] = []
@@ -172,7 +173,7 @@ class PeerClient:
     async def _connect(self) -> Connection:
         try:
             async with asyncio.timeout(self._limits.forward_connect_timeout_s):
-                return await connect(self.address)
+                return await connect(self._address)
         except TimeoutError:
             raise NotSent("it cannot be connected to in time") from None
         except OSError as error:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import partial
 
 from engine import metrics
-from engine.addresses import parse_address
 from engine.cluster.connection import Connection
 from engine.cluster.limits import ClusterLimits
 from engine.cluster.messages import PROOF, REFUSED, TIME, Answer, Message, NoAnswer, NotSent, Refusal
@@ -123,12 +122,11 @@ class Peers:
 
     def _client(self, peer: Peer) -> PeerClient:
         """Return the client of a node at its present address."""
-        address = parse_address(peer.address)
         client = self._clients.get(peer.name)
-        if client is None or client.address != address:
+        if client is None or client.place != peer.address:
             if client is not None:
                 client.close()
-            client = self._clients[peer.name] = PeerClient(address, self._limits)
+            client = self._clients[peer.name] = PeerClient(peer.address, self._limits)
         return client
 
     def _signed(self, client: PeerClient, message: Message) -> bytes:
