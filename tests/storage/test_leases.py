@@ -6,7 +6,8 @@ import pytest
 
 from engine.errors import StoreUnavailable
 from engine.ownership import Lease
-from engine.storage.commit import check_epoch
+from engine.routing.effects import Changes
+from engine.storage.commit import commit_batch
 from engine.storage.pool import Database
 from engine.storage.store import PostgresStore
 from tests.storage.builders import changes, workspace
@@ -44,9 +45,9 @@ async def freeze_amid_a_commit(
     frozen: Database, lease: Lease, takeover: Coroutine[None, None, Lease | None]
 ) -> None:
     async with frozen.committing() as connection, connection.transaction():
-        await check_epoch(connection, lease)
+        await commit_batch(connection, lease, Changes(), 0)
         assert await takeover == Lease(lease.workspace_sid, "two", 2)
-        await check_epoch(connection, lease)
+        await commit_batch(connection, lease, Changes(), 0)
 
 
 async def test_the_same_owner_gets_its_lease_again_under_a_new_epoch(store: PostgresStore) -> None:
