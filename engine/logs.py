@@ -174,7 +174,7 @@ class LineSink:
             "event": "",
             **self._constant,
         }
-        self.msg("\n".join(_as_json({**first, **fields, "event": name}) for name, fields in facts))
+        self.msg("\n".join([_as_json({**first, **fields, "event": name}) for name, fields in facts]))
 
     def msg(self, line: str) -> None:
         """Write one line, or drop it when the stream does not take it."""

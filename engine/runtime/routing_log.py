@@ -52,17 +52,30 @@ def _log_events(workspace: Workspace, changes: Changes, envelopes: Sequence[Enve
         [
             (
                 event.event_type,
-                {
-                    **contexts.get(event.resource_sid, _NONE),
-                    **always,
-                    "sequence": event.sequence,
-                    **_subjects(event),
-                    **_durations(event, changes),
-                },
+                _fields({**contexts.get(event.resource_sid, _NONE), **always}, event, changes),
             )
             for event in changes.events
         ]
     )
+
+
+def _fields(fields: dict[str, Any], event: Event, changes: Changes) -> dict[str, Any]:
+    """Add to the fields what is told of an event: its number, what it is about, and how long that took.
+
+    How long is how long the task has existed and the reservation was open when it happened.
+    """
+    fields["sequence"] = event.sequence
+    sids = _sids_of(event)
+    fields |= {name: sid for name, sid in zip(_SIDS, sids, strict=True) if sid is not None}
+    if event.resource_sid not in sids:
+        fields["resource_sid"] = event.resource_sid
+    task = changes.tasks.get(event.task_sid or "")
+    if task is not None:
+        fields["task_age_ms"] = event.event_date_ms - task.date_created_ms
+    reservation = changes.reservations.get(event.reservation_sid or "")
+    if reservation is not None and event.event_type != "reservation.created":
+        fields["reservation_age_ms"] = event.event_date_ms - reservation.date_created_ms
+    return fields
 
 
 def _addressed(envelopes: Sequence[Envelope]) -> Iterator[tuple[str, Context]]:
@@ -71,26 +84,6 @@ def _addressed(envelopes: Sequence[Envelope]) -> Iterator[tuple[str, Context]]:
         sid = getattr(envelope.command, "sid", None) or getattr(envelope.command, "reservation_sid", None)
         if sid is not None and envelope.context:
             yield sid, envelope.context
-
-
-def _subjects(event: Event) -> dict[str, str]:
-    values = _sids_of(event)
-    sids = {name: sid for name, sid in zip(_SIDS, values, strict=True) if sid is not None}
-    if event.resource_sid not in values:
-        sids["resource_sid"] = event.resource_sid
-    return sids
-
-
-def _durations(event: Event, changes: Changes) -> dict[str, int]:
-    """How long the task has existed and how long the reservation was open when the event happened."""
-    durations = {}
-    task = changes.tasks.get(event.task_sid or "")
-    if task is not None:
-        durations["task_age_ms"] = event.event_date_ms - task.date_created_ms
-    reservation = changes.reservations.get(event.reservation_sid or "")
-    if reservation is not None and event.event_type != "reservation.created":
-        durations["reservation_age_ms"] = event.event_date_ms - reservation.date_created_ms
-    return durations
 
 
 def _present(**fields: str | None) -> dict[str, str]:
