@@ -6,7 +6,8 @@
 | the connection was lost after the request was sent | again if it is repeatable, else 503 that says so |
 | nobody owns the workspace just now | waited for |
 
-All of that together takes no longer than the patience of the request. A request that came from another node
+All of that together takes no longer than the patience of the request; it is renewed once, when a repeatable
+one was lost. A request that came from another node
 is never sent on: whoever does not serve its workspace says so.
 """
 
@@ -14,6 +15,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from engine.cluster.connection import Connection
@@ -36,6 +38,29 @@ ACCOUNT_KNOWN_S = 5.0
 T = TypeVar("T")
 Attempt = Callable[[Peer, Message, float], Awaitable[T | None]]
 """Sends a message to a node, until a deadline; None when the node did not take it in."""
+
+
+@dataclass(slots=True)
+class _Search:
+    """How far the search for the owner of one request's workspace has come.
+
+    `lost` is what is told when an outcome is unknown; `reason` tells why the last attempt came to nothing.
+    """
+
+    deadline_s: float
+    lost: Unavailable | None = None
+    reason: str = "no node serves it"
+    _pause_s: float = PAUSE_FIRST_S
+
+    def left_s(self) -> float:
+        """Return how long it may go on."""
+        return self.deadline_s - time.monotonic()
+
+    def next_pause_s(self) -> float:
+        """Return how long to wait for news before the next attempt."""
+        pause_s = self._pause_s
+        self._pause_s = min(2 * pause_s, PAUSE_MAX_S)
+        return min(pause_s, self.left_s())
 
 
 class Forwarder:
@@ -120,33 +145,38 @@ class Forwarder:
 
     async def _with_owner(self, message: Message, deadline_s: float, attempt: Attempt[T]) -> T | None:
         """Try until an owner has answered or the workspace is served here; the pauses grow."""
-        lost: Unavailable | None = None
-        reason, pause_s = "no node serves it", PAUSE_FIRST_S
+        search = _Search(deadline_s)
         while not self.serves(message.subject):
-            peer = self.directory.owner_of(message.subject)
-            if peer is None:
-                await self._look_again(deadline_s - time.monotonic())
-            else:
-                try:
-                    found = await attempt(peer, message, deadline_s)
-                except NotSent as error:
-                    reason = f"its node does not take requests: {error}"
-                except NoAnswer as error:
-                    lost = unknown_outcome(message.subject, error)
-                    if not message.repeatable:
-                        raise lost from None
-                else:
-                    if found is not None:
-                        return found
-                    reason = "the node that owned it does not serve it any more"
-                await self._look_again(min(pause_s, deadline_s - time.monotonic()))
-                pause_s = min(2 * pause_s, PAUSE_MAX_S)
-            if time.monotonic() >= deadline_s:
-                log.debug("cluster.not_forwarded", workspace_sid=message.subject, reason=reason)
-                if lost is not None:
-                    raise lost
-                raise NotServing(f"workspace {message.subject} takes no commands now: {reason}")
+            peer, pause_s = self.directory.owner_of(message.subject), search.left_s()
+            if peer is not None:
+                found = await self._try(peer, message, search, attempt)
+                if found is not None:
+                    return found
+                pause_s = search.next_pause_s()
+            await self._look_again(pause_s)
+            if search.left_s() <= 0:
+                log.debug("cluster.not_forwarded", workspace_sid=message.subject, reason=search.reason)
+                raise search.lost or NotServing(
+                    f"workspace {message.subject} takes no commands now: {search.reason}"
+                )
         return None
+
+    async def _try(self, peer: Peer, message: Message, search: "_Search", attempt: Attempt[T]) -> T | None:
+        """Ask one node; None when it may be asked again, or another."""
+        try:
+            found = await attempt(peer, message, search.deadline_s)
+        except NotSent as error:
+            search.reason = f"its node does not take requests: {error}"
+            return None
+        except NoAnswer as error:
+            if search.lost is None:  # a node that hung took the patience with it
+                search.deadline_s = max(search.deadline_s, self.deadline_s())
+            search.lost = unknown_outcome(message.subject, error)
+            if not message.repeatable:
+                raise search.lost from None
+            return None
+        search.reason = "the node that owned it does not serve it any more"
+        return found
 
     async def _ask(self, peer: Peer, message: Message, deadline_s: float) -> Answer | None:
         answer = await self._peers.ask(peer, message, deadline_s)

@@ -39,11 +39,17 @@ class ScriptedPeer:
     address: str = ""
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     _server: asyncio.Server | None = None
+    _writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def start(self, port: int = 0) -> "ScriptedPeer":
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
         self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
+
+    def cut(self) -> None:
+        """Cut every connection."""
+        for writer in self._writers:
+            writer.close()
 
     async def stop(self) -> None:
         if self._server is not None:
@@ -52,6 +58,7 @@ class ScriptedPeer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._writers.append(writer)
         try:
             while request := await _request(reader):
                 self.requests.append(request)
@@ -131,7 +138,7 @@ class World:
 async def world(**limits: float) -> AsyncIterator[World]:
     directory = SaidDirectory()
     peers = Peers(Proofs(SECRET, "here", wall_clock_ms), ClusterLimits(**limits))
-    forwarder = Forwarder(directory, peers, 5.0)
+    forwarder = Forwarder(directory, peers, limits.get("forward_patience_s", 5.0))
     forwarder.start()
     made = World(directory, peers, forwarder)
     try:

@@ -90,8 +90,20 @@ async def test_a_repeatable_one_is() -> None:
         assert len(peer.requests) == 2
 
 
+async def test_a_repeatable_one_has_patience_again_after_a_node_that_hung() -> None:
+    async with world(forward_patience_s=5.0) as here:
+        await here.peer(asyncio.Event(), name="stopped")
+        sending = asyncio.create_task(here.send(repeatable=True, patience_s=0.0))
+        await here.scripted[0].asked.wait()
+        here.directory.say(None)
+        here.scripted[0].cut()
+        await until(lambda: here.directory.looks > 0)
+        await here.peer(answer("2"), name="next")
+        assert await sending == b"2"
+
+
 async def test_an_unknown_outcome_stays_unknown_when_repeating_does_not_help() -> None:
-    async with world() as here:
+    async with world(forward_patience_s=0.2) as here:
         await here.peer(None, NOT_SERVING)
         with pytest.raises(Unavailable, match="unknown whether") as caught:
             await here.send(repeatable=True, patience_s=0.2)
