@@ -206,5 +206,6 @@ async def test_dates_do_not_go_back_when_the_clock_does(make_node: MakeNode) -> 
     await late.serving(workspace)
     await late.task(workspace)
     before, after = ([event.event_date_ms for event in node.recorder.events] for node in (early, late))
-    assert after
-    assert after == [max(before)] * len(after)
+    assert after == sorted(after)
+    # Time goes on from there: an hour of difference is neither lost nor doubled.
+    assert max(before) <= after[0] <= after[-1] < max(before) + 3_600_000
