@@ -1,5 +1,6 @@
 """What PostgreSQL does for a read: its statements run again under EXPLAIN, and what their plans say."""
 
+import asyncio
 import itertools
 import json
 import re
@@ -64,6 +65,7 @@ async def plans_of(pools: Database, call: Callable[[], Awaitable[Any]]) -> list[
         connection.add_query_logger(note)
     try:
         await call()
+        await asyncio.sleep(0)  # the last query is noted in the next turn of the loop
     finally:
         async with pools.reading() as connection:
             connection.remove_query_logger(note)
