@@ -232,10 +232,9 @@ class Hub:
 
     def close_moved(self, moved: Callable[[str], bool]) -> None:
         """Close the sockets of the workspaces that have moved to another node: their clients follow."""
-        for workspace_sid in [sid for sid in self._sockets if moved(sid)]:
-            for sockets in self._sockets[workspace_sid].values():
-                for socket in sockets:
-                    socket.end(Ending.MOVED)
+        gone = [workers for workspace_sid, workers in self._sockets.items() if moved(workspace_sid)]
+        for socket in [socket for workers in gone for sockets in workers.values() for socket in sockets]:
+            socket.end(Ending.MOVED)
 
     def released(self, workspace_sid: str, /) -> None:
         """Sockets stay open until it is known whether their workspace is served elsewhere."""

@@ -5,13 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
+from engine.clock import wall_clock_ms
+from engine.cluster.messages import PROOF, REFUSED
+from engine.cluster.proof import AGE_MS_MAX, Proofs, shared_secret
 from engine.storage.embedded import EmbeddedPostgres
 from tests.clients.calls import Calls, known_operations
 from tests.clients.walk import Walk
-from tests.cluster.nodes import Node, Nodes, running_nodes
+from tests.cluster.nodes import KEY, Node, Nodes, running_nodes
 
 WRITES = 200
 _SID = re.compile(r"\b([A-Z]{2})[0-9a-f]{32}\b")
@@ -141,6 +145,62 @@ def test_writes_at_the_wrong_node_side_by_side_are_all_carried_out(nodes: Nodes)
     assert answers == [(201, f'{{"n": {number}}}') for number in range(WRITES)]
     listed = nodes(nodes.owner, "GET", f"{path}/Tasks?PageSize=1000").json()["tasks"]
     assert {task["attributes"] for task in listed} == {text for _, text in answers}
+
+
+async def test_strangers_get_nothing_from_the_internal_listener(nodes: Nodes) -> None:
+    credentials = aiohttp.encode_basic_auth(nodes.owner.account_sid, nodes.owner.auth_token)
+    path = f"/v1/Workspaces{nodes.workspace()}/Tasks"
+    node = proofs_of_nodes()
+    stranger = Proofs(b"another secret", "test", wall_clock_ms)
+    old = proofs_of_nodes(ahead_ms=-2 * AGE_MS_MAX)
+    connector = aiohttp.UnixConnector(path=str(nodes.owner.socket))
+    async with aiohttp.ClientSession(connector=connector) as session:
+
+        async def ask(proof: str, method: str = "POST") -> tuple[int, str | None]:
+            headers = {"Authorization": credentials, PROOF: proof}
+            async with session.request(method, f"http://node{path}", headers=headers) as response:
+                await response.read()
+                return response.status, response.headers.get(REFUSED)
+
+        assert await ask("") == (421, "false-proof")
+        assert await ask(Proofs(b"another secret", "test", wall_clock_ms).make("POST", path)) == (
+            421,
+            "false-proof",
+        )
+        assert await ask(node.make("DELETE", path)) == (421, "false-proof")
+        assert await ask(old.make("POST", path)) == (421, "old-proof")
+        assert await ask("", "GET") == (421, "false-proof")
+        assert await ask(node.make("POST", path)) == (201, None)
+        path = "/cluster/look"
+        assert await ask("") == (421, "false-proof")
+        assert await ask(node.make("POST", path)) == (204, None)
+    assert nodes.session.post(f"{nodes.owner.url}/cluster/look", headers={PROOF: "x"}).status_code == 404
+
+
+async def test_at_the_public_listener_a_proof_means_nothing(nodes: Nodes) -> None:
+    credentials = aiohttp.encode_basic_auth(nodes.owner.account_sid, nodes.owner.auth_token)
+    path = f"/v1/Workspaces{nodes.workspace()}/Tasks"
+    headers = {"Authorization": credentials, "X-Request-Id": "RQ" + "0" * 32}
+    async with aiohttp.ClientSession() as session:
+        for node in (nodes.owner, nodes.other):
+            for proof in ("nonsense", proofs_of_nodes().make("POST", path)):
+                sent = headers | {PROOF: proof}
+                async with session.post(node.url + path, headers=sent) as response:
+                    assert response.status == 201
+                    assert response.headers["X-Request-Id"] != headers["X-Request-Id"]
+                    assert REFUSED not in response.headers
+                    assert response.headers["X-Rate-Limit-Config"] == "unlimited"
+
+
+async def test_a_request_has_one_id_at_both_nodes(nodes: Nodes) -> None:
+    path = nodes.workspace()
+    made = nodes(nodes.other, "POST", f"{path}/Tasks", {"Attributes": "{}"})
+    found = [event["request_id"] for event in nodes.owner.events("task.created")]
+    assert made.headers["X-Request-Id"] in found
+
+
+def proofs_of_nodes(ahead_ms: int = 0) -> Proofs:
+    return Proofs(shared_secret("", KEY.encode()), "test", lambda: wall_clock_ms() + ahead_ms)
 
 
 def test_rate_limits_are_counted_where_the_client_asks(postgres: EmbeddedPostgres) -> None:

@@ -1,13 +1,11 @@
-"""Only a node that has the secret is taken for a node, and only at the internal listener."""
+"""Only a node that has the secret is taken for a node."""
 
-import aiohttp
 import pytest
 
 from engine.clock import wall_clock_ms
-from engine.cluster.messages import PROOF, REFUSED
+from engine.cluster.messages import PROOF
 from engine.cluster.proof import AGE_MS_MAX, Proofs, Verdict, shared_secret
 from engine.errors import NotServing
-from tests.cluster.nodes import KEY, Nodes
 from tests.cluster.scripted import SECRET, answer, world
 
 TARGET = "/v1/Workspaces/WS1/Tasks?a=%20ü"
@@ -73,58 +71,6 @@ async def test_a_node_with_another_secret_is_told_and_nothing_is_carried_out() -
         await here.peer(answer("{}", "421 Misdirected", "X-Pointsman-Refused: false-proof"))
         with pytest.raises(NotServing, match="does not know this node"):
             await here.send(patience_s=0.1)
-
-
-async def test_strangers_get_nothing_from_the_internal_listener(nodes: Nodes) -> None:
-    credentials = aiohttp.encode_basic_auth(nodes.owner.account_sid, nodes.owner.auth_token)
-    path = f"/v1/Workspaces{nodes.workspace()}/Tasks"
-    node = proofs_of_nodes()
-    old = proofs_of_nodes(ahead_ms=-2 * AGE_MS_MAX)
-    connector = aiohttp.UnixConnector(path=str(nodes.owner.socket))
-    async with aiohttp.ClientSession(connector=connector) as session:
-
-        async def ask(proof: str, method: str = "POST") -> tuple[int, str | None]:
-            headers = {"Authorization": credentials, PROOF: proof}
-            async with session.request(method, f"http://node{path}", headers=headers) as response:
-                await response.read()
-                return response.status, response.headers.get(REFUSED)
-
-        assert await ask("") == (421, "false-proof")
-        assert await ask(proofs().make("POST", path)) == (421, "false-proof")
-        assert await ask(node.make("DELETE", path)) == (421, "false-proof")
-        assert await ask(old.make("POST", path)) == (421, "old-proof")
-        assert await ask("", "GET") == (421, "false-proof")
-        assert await ask(node.make("POST", path)) == (201, None)
-        path = "/cluster/look"
-        assert await ask("") == (421, "false-proof")
-        assert await ask(node.make("POST", path)) == (204, None)
-    assert nodes.session.post(f"{nodes.owner.url}/cluster/look", headers={PROOF: "x"}).status_code == 404
-
-
-async def test_at_the_public_listener_a_proof_means_nothing(nodes: Nodes) -> None:
-    credentials = aiohttp.encode_basic_auth(nodes.owner.account_sid, nodes.owner.auth_token)
-    path = f"/v1/Workspaces{nodes.workspace()}/Tasks"
-    headers = {"Authorization": credentials, "X-Request-Id": "RQ" + "0" * 32}
-    async with aiohttp.ClientSession() as session:
-        for node in (nodes.owner, nodes.other):
-            for proof in ("nonsense", proofs_of_nodes().make("POST", path)):
-                sent = headers | {PROOF: proof}
-                async with session.post(node.url + path, headers=sent) as response:
-                    assert response.status == 201
-                    assert response.headers["X-Request-Id"] != headers["X-Request-Id"]
-                    assert REFUSED not in response.headers
-                    assert response.headers["X-Rate-Limit-Config"] == "unlimited"
-
-
-async def test_a_request_has_one_id_at_both_nodes(nodes: Nodes) -> None:
-    path = nodes.workspace()
-    made = nodes(nodes.other, "POST", f"{path}/Tasks", {"Attributes": "{}"})
-    found = [event["request_id"] for event in nodes.owner.events("task.created")]
-    assert made.headers["X-Request-Id"] in found
-
-
-def proofs_of_nodes(ahead_ms: int = 0) -> Proofs:
-    return Proofs(shared_secret("", KEY.encode()), "test", lambda: wall_clock_ms() + ahead_ms)
 
 
 def _proof_of(request: bytes) -> str:

@@ -1,13 +1,17 @@
 """Browser clients at a node that does not own their workspace."""
 
+import subprocess
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
 
 from tests.auth.support import now_s
 from tests.bridge.support import Desk
+from tests.clients.node_client import node_environment
 from tests.cluster.nodes import Nodes
+from tests.sdk.test_sdk import FILES, RUN_TIMEOUT_S
 
 
 @pytest.fixture
@@ -63,3 +67,19 @@ async def test_closing_reaches_the_owner_and_its_close_reaches_the_client(desk: 
     assert await first.closed() == (1000, "Closed by a newer session")
     await second.ws.close()
     assert second.ws.close_code == 1000
+
+
+def test_the_unmodified_sdk_lives_at_the_wrong_node(modules: Path, nodes: Nodes) -> None:
+    before = nodes.other.forwarded().get("answered", 0)
+    done = subprocess.run(
+        ["node", "--test", "--test-force-exit", "life.test.js"],
+        cwd=FILES,
+        env=node_environment(modules, nodes.other) | {"WORKSPACES_URL": nodes.owner.url},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=RUN_TIMEOUT_S,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "# fail 0" in done.stdout
+    assert nodes.other.forwarded()["answered"] > before
