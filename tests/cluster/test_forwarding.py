@@ -163,10 +163,7 @@ async def test_strangers_get_nothing_from_the_internal_listener(nodes: Nodes) ->
                 return response.status, response.headers.get(REFUSED)
 
         assert await ask("") == (421, "false-proof")
-        assert await ask(Proofs(b"another secret", "test", wall_clock_ms).make("POST", path)) == (
-            421,
-            "false-proof",
-        )
+        assert await ask(stranger.make("POST", path)) == (421, "false-proof")
         assert await ask(node.make("DELETE", path)) == (421, "false-proof")
         assert await ask(old.make("POST", path)) == (421, "old-proof")
         assert await ask("", "GET") == (421, "false-proof")
