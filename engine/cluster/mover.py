@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from engine.cluster.load import LoadMeter
-from engine.cluster.placement import Move, balance, spread
+from engine.cluster.placement import Move, balance, spread, turn_of
 from engine.cluster.ports import Peer
 from engine.cluster.view import ClusterView
 from engine.logs import get_logger
@@ -100,8 +100,11 @@ class Mover:
                 log.exception("placement.failed")
 
     def _due(self) -> list[Move]:
-        loads = self._meter.loads()
-        return balance(self._name, loads, [sid for sid in loads if self._is_movable(sid)], self._view.heirs())
+        loads, heirs = self._meter.loads(), self._view.heirs()
+        movable = [sid for sid in loads if self._is_movable(sid)]
+        # The wall clock will do: two nodes that both think it is their turn only share the work.
+        turn = turn_of([self._name, *(heir.name for heir in heirs)], time.time(), ROUND_S)
+        return balance(self._name, loads, movable, heirs, has_turn=turn == self._name)
 
     def _is_movable(self, workspace_sid: str) -> bool:
         """A workspace that came after this node's start rests for a while; what it had then may move."""

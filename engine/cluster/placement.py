@@ -5,10 +5,11 @@ Theory of operation
 A workspace whose lease is free goes to the living node that rendezvous hashing prefers, so nodes that look at
 the same rows agree without talking; the others wait their turn, in the same order, in case it does not come.
 
-Load is counted in commands per second, and an idle workspace as BASE. Only the busiest node moves anything,
-only to the least loaded one, and only what makes the difference between the two clearly smaller: a lone hot
-workspace stays where it is. Nothing moves while the difference is within a share of the mean, so noise moves
-nothing, and after a move the same figures ask for no other. Of workspaces that are busy one moves in a
+Load is counted in commands per second, and an idle workspace as BASE. The busiest node gives to the least
+loaded one, and only what makes the difference between the two clearly smaller: a lone hot workspace stays
+where it is. Lest it keep others from sharing, each node has a turn at which it gives as well, if it carries
+much more than the least loaded. Nothing moves while the difference is within a share of the mean, so noise
+moves nothing, and after a move the same figures ask for no other. Of workspaces that are busy one moves in a
 round, because the figures have to show what came of it; idle ones move by the dozen.
 """
 
@@ -79,7 +80,12 @@ def spread(mine: Mapping[str, float], others: Sequence[NodeLoad]) -> list[Move]:
 
 
 def balance(
-    name: str, mine: Mapping[str, float], movable: Iterable[str], others: Sequence[NodeLoad]
+    name: str,
+    mine: Mapping[str, float],
+    movable: Iterable[str],
+    others: Sequence[NodeLoad],
+    *,
+    has_turn: bool = False,
 ) -> list[Move]:
     """Return what a node should hand over now so that the load is spread better; mostly nothing.
 
@@ -88,10 +94,13 @@ def balance(
         mine: the loads of its workspaces.
         movable: those of them that may move.
         others: the nodes that could take them.
+        has_turn: whether it may give without being the busiest.
     """
     mine_total = sum(mine.values()) + BASE * len(mine)
     totals = {node.name: node.total for node in others}
-    if not totals or max((total, other) for other, total in totals.items()) > (mine_total, name):
+    if not totals:
+        return []
+    if not has_turn and max((total, other) for other, total in totals.items()) > (mine_total, name):
         return []
     mean = (mine_total + sum(totals.values())) / (len(totals) + 1)
     gap_least = max(GAP_MIN, GAP_SHARE * mean)
@@ -109,6 +118,12 @@ def balance(
         mine_total, totals[heir] = mine_total - weight, totals[heir] + weight
         moves.append(Move(workspace_sid, heir))
     return moves
+
+
+def turn_of(names: Iterable[str], moment_s: float, round_s: float) -> str:
+    """Return the node whose turn it is: one after the other, each for a round."""
+    ordered = sorted(names)
+    return ordered[int(moment_s / round_s) % len(ordered)]
 
 
 def _best(weights: Sequence[tuple[float, str]], gap: float) -> int | None:

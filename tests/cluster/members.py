@@ -25,6 +25,7 @@ OWNERS = """
     WHERE l.expires_at > now() AND w.date_deleted_ms IS NULL GROUP BY l.owner
 """
 RETRY_S = 0.05
+LOOK_S = 0.2
 PATIENCE_S = 60.0
 
 
@@ -54,7 +55,7 @@ class Members:
             sizes = sorted(shown.values(), reverse=True)
             if len(sizes) == len(shares) and all(map(contains, shares, sizes)):
                 return shown
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(LOOK_S)
         raise AssertionError(f"not {shares}: {shown}")
 
     async def owner_of(self, workspace_sid: str) -> Node:
@@ -77,6 +78,8 @@ def running_members(dsn: str, count: int, **settings: str) -> Iterator[Members]:
     finally:
         for node in nodes:
             node.close()
+        shutil.copytree(
+        )
         shutil.rmtree(root, ignore_errors=True)
 
 
@@ -139,9 +142,15 @@ class Client:
         except (ClientError, OSError, TimeoutError):
             return 0, None
 
+    async def adopt_all(self) -> None:
+        """Take the workspaces that are there for this client's."""
+        alive = "SELECT workspace_sid FROM workspaces WHERE date_deleted_ms IS NULL"
+        self.created = {row["workspace_sid"]: set() for row in await self.members.rows(alive)}
+
     async def delete_all(self) -> None:
-        """Delete all workspaces, so that the next test finds none."""
-        for workspace_sid in self.created:
+        """Delete this client's workspaces."""
+        while self.created:
+            workspace_sid, _ = self.created.popitem()
             url = f"{self.members.nodes[0].url}/v1/Workspaces/{workspace_sid}"
             async with self.session.delete(url) as answer:
                 assert answer.status == 204, await answer.text()

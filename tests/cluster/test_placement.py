@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.cluster.load import LoadMeter
-from engine.cluster.placement import BASE, GAP_MIN, GAP_SHARE, NodeLoad, balance, preference, spread
+from engine.cluster.placement import BASE, GAP_MIN, GAP_SHARE, NodeLoad, balance, preference, spread, turn_of
 
 ROUNDS = 60
 Loads = dict[str, dict[str, float]]
@@ -63,6 +63,14 @@ def test_only_the_busiest_gives() -> None:
     assert balance("me", mine, mine, [NodeLoad("b", 500.0, 2), NodeLoad("c", 0.0, 0)]) == []
 
 
+def test_a_hot_workspace_that_cannot_move_keeps_no_others_from_sharing() -> None:
+    hot = {"hot": 1_000.0}
+    busy = {f"WS{n}": 100.0 for n in range(8)}
+    world = World({"a": hot, "b": busy, "c": {}}, random.Random(1), noise=0.1)
+    assert sum(world.round() for _ in range(ROUNDS)) == 4
+    assert sorted(map(len, world.loads.values())) == [1, 4, 4]
+
+
 def test_what_may_not_move_does_not() -> None:
     mine = {f"WS{n}": 50.0 for n in range(8)}
     moves = balance("me", mine, ["WS3"], [NodeLoad("b", 0.0, 0)])
@@ -76,15 +84,18 @@ class World:
     loads: Loads
     random: random.Random
     noise: float
+    rounds: int = 0
 
     def round(self) -> int:
         """Every node decides and moves once; returns how many workspaces moved."""
         published = {name: self._published(name) for name in self.loads}
+        self.rounds += 1
+        turn = turn_of(self.loads, self.rounds, 1.0)
         moved = 0
         for name, mine in self.loads.items():
             seen = {sid: self._seen(load) for sid, load in mine.items()}
             others = [node for other, node in published.items() if other != name]
-            for move in balance(name, seen, seen, others):
+            for move in balance(name, seen, seen, others, has_turn=name == turn):
                 self.loads[move.heir][move.workspace_sid] = mine.pop(move.workspace_sid)
                 moved += 1
         return moved

@@ -70,22 +70,22 @@ def two() -> Iterator[Two]:
 
 def test_two_processes_are_one_daemon_to_clients_and_operators(two: Two) -> None:
     http = Http(two)
-    for number in range(8):
+    for number in range(4):
         live_a_life(http, number)
-    two.wait_until(lambda: sorted(http.shares().values()) == [4, 4], "each process has its share")
+    two.wait_until(lambda: sorted(http.shares().values()) == [2, 2], "each process has its share")
     children = two.children()
     os.kill(children[1], signal.SIGKILL)
     two.wait_until(lambda: two.listening() == 3, "the killed process serves again")
     (ended,) = two.events("process.ended")
     assert (ended["process"], ended["pid"], ended["code"]) == (1, children[1], -signal.SIGKILL)
-    live_a_life(http, 8)
-    two.wait_until(lambda: sum(http.shares().values()) == 9, "every workspace is served")
+    live_a_life(http, 4)
+    two.wait_until(lambda: sum(http.shares().values()) == 5, "every workspace is served")
     pids = two.children().values()
     assert two.stop() == 0
     assert not [pid for pid in pids if lives(pid)]
     two.start().both()
-    assert sum(http.shares().values()) == 9, "it is ready"
-    assert len(http("GET", "")["workspaces"]) == 9
+    assert sum(http.shares().values()) == 5, "it is ready"
+    assert len(http("GET", "")["workspaces"]) == 5
 
 
 def live_a_life(http: Http, number: int) -> None:
