@@ -78,8 +78,6 @@ def running_members(dsn: str, count: int, **settings: str) -> Iterator[Members]:
     finally:
         for node in nodes:
             node.close()
-        shutil.copytree(
-        )
         shutil.rmtree(root, ignore_errors=True)
 
 
