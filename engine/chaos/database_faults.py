@@ -26,6 +26,8 @@ _CUT = """
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 """
 _LOCKS = (
+    # The lease first, as those do who write: else both might wait for each other.
+    "SELECT FROM workspace_leases WHERE workspace_sid = $1 FOR UPDATE",
     "SELECT FROM workspaces WHERE workspace_sid = $1 FOR UPDATE",
     "SELECT FROM workers WHERE workspace_sid = $1 FOR UPDATE",
     "SELECT FROM tasks WHERE workspace_sid = $1 AND status IN ('pending', 'reserved', 'assigned') FOR UPDATE",

@@ -14,6 +14,7 @@ FAULTS: dict[str, Fault] = {
     "kill": process_faults.kill_loaded,
     "kill-idle": process_faults.kill_idle,
     "stop": process_faults.stop,
+    "failover": process_faults.failover,
     "freeze": process_faults.freeze,
     "database-kill": database_faults.kill_database,
     "both-kill": database_faults.kill_both,

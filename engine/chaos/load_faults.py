@@ -18,7 +18,6 @@ REQUEST_TIMEOUT_S = 30.0
 TASK_TIMEOUT_S = 5
 MEASURE_S = 3.0
 MEASURE_CONCURRENCY = 3
-OVERLOAD_S = 10.0
 GONE_TIMEOUT_S = 90.0
 MEMORY_GROWTH_MAX_BYTES = 1024**3
 JUMP_S = 3600
@@ -83,17 +82,18 @@ async def overload(stage: Stage) -> str:
         flood = _Flood(stage, route, f"{stage.world.path}/Tasks/Bulk", _body(stage))
         capacity = await flood.flat_out(MEASURE_S, MEASURE_CONCURRENCY)
         flood.offered = flood.accepted = flood.refused = 0
-        await flood.at_rate(OVERLOAD_S, 2 * capacity)
+        await flood.at_rate(stage.overload_s, 2 * capacity)
     finally:
         await route.close()
     gone_s = await _until_gone(stage)
     grown_bytes = flood.memory_bytes - before_bytes
     if grown_bytes > MEMORY_GROWTH_MAX_BYTES:
         raise ChaosError(f"memory grew by {grown_bytes / 2**20:.0f} MiB under overload")
+    offered, accepted = (count / stage.overload_s for count in (flood.offered, flood.accepted))
     return (
-        f"takes {capacity:,.0f} tasks/s; {flood.offered / OVERLOAD_S:,.0f}/s offered, "
-        f"{flood.accepted / OVERLOAD_S:,.0f}/s accepted, {flood.refused} requests refused with Retry-After, "
-        f"memory +{grown_bytes / 2**20:.0f} MiB at most, backlog gone after {gone_s:.0f} s"
+        f"takes {capacity:,.0f} tasks/s; {offered:,.0f}/s offered, {accepted:,.0f}/s accepted, "
+        f"{flood.refused} requests refused with Retry-After, memory +{grown_bytes / 2**20:.0f} MiB at most, "
+        f"backlog gone after {gone_s:.0f} s"
     )
 
 

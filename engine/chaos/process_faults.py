@@ -11,6 +11,7 @@ IDLE_TIMEOUT_S = 20.0
 KILL_AFTER_REQUESTS = 200
 FROZEN_ON_S = 2.0
 """How long it stays frozen after the other daemon has taken over."""
+UNNOTICED_S = 0.2
 LATE_REQUESTS = 20
 LATE_TIMEOUT_S = 20.0
 MANY = 50
@@ -45,15 +46,38 @@ async def stop(stage: Stage) -> str:
     return f"stopped within {stopped_s:.1f} s"
 
 
+async def failover(stage: Stage) -> str:
+    """SIGKILL of the owner while a second daemon is there; it comes back, and the second one stops."""
+    await _with_second(stage)
+    await stage.load.until_acknowledged(stage.random.randint(1, KILL_AFTER_REQUESTS))
+    await stage.node.kill()
+    await stage.load.until_acknowledged(MANY)
+    await stage.restart()
+    await stage.load.until_acknowledged(MANY)
+    await _without_second(stage)
+    return "the second daemon took over and gave back"
+
+
+async def _with_second(stage: Stage) -> None:
+    await stage.standby.start()
+    await stage.standby.until_listening()
+    await stage.route.add(stage.standby.address)
+
+
+async def _without_second(stage: Stage) -> None:
+    await stage.standby.stop()
+    await stage.route.remove(stage.standby.address)
+    await stage.node.until_listening()
+
+
 async def freeze(stage: Stage) -> str:
     """SIGSTOP of the owner past its lease while a second daemon takes over; SIGCONT; the second one stops."""
-    await stage.standby.start()
-    await stage.standby.until_listening("/healthz")
-    await stage.route.add(stage.standby.address)
+    await _with_second(stage)
     began_s = time.monotonic()
     stage.node.signal(signal.SIGSTOP)
     try:
-        await stage.standby.until_listening()
+        await asyncio.sleep(UNNOTICED_S)  # requests that were answered already
+        await stage.load.until_acknowledged(1)
         taken_over_s = time.monotonic() - began_s
         await stage.load.until_acknowledged(MANY)
         late = asyncio.create_task(_send_late(stage))
@@ -62,9 +86,7 @@ async def freeze(stage: Stage) -> str:
         stage.node.signal(signal.SIGCONT)
     acknowledged = await late
     await stage.load.until_acknowledged(MANY)
-    await stage.standby.stop()
-    await stage.route.remove(stage.standby.address)
-    await stage.node.until_listening()
+    await _without_second(stage)
     return (
         f"the second daemon served after {taken_over_s:.1f} s and gave back; of {LATE_REQUESTS} requests "
         f"that waited for the frozen one it acknowledged {acknowledged}"

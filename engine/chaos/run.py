@@ -26,11 +26,13 @@ WARM_UP_REQUESTS = 100
 RECOVERED_REQUESTS = 100
 """Acknowledged requests after a fault that count as recovery."""
 DRAIN_S = 60.0
+OVERLOAD_MIN_S = 10.0
 KILLS_PER_AUDIT = 50
 KILL_AFTER_REQUESTS = 60
 KILL_STARTING = 0.1
 """Share of the kills that come while the daemon starts."""
 STARTING_S = 0.3
+DATABASE_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 @dataclass(slots=True, frozen=True)
@@ -59,7 +61,10 @@ async def _chaos(options: Options) -> int:
     began_s = time.monotonic()
     started = datetime.now(UTC).isoformat(timespec="seconds")
     report.say(f"Starting a PostgreSQL (fsync on) and a daemon in a temporary directory; seed {options.seed}")
-    async with stage(random, options.rate_per_s, keep_launcher=bool(options.kills)) as set_up:
+    overload_s = max(OVERLOAD_MIN_S, 60 * options.minutes / len(options.faults))
+    async with stage(
+        random, options.rate_per_s, overload_s=overload_s, keep_launcher=bool(options.kills)
+    ) as set_up:
         database = await database_settings(set_up.server.dsn)
         await set_up.load.until_acknowledged(WARM_UP_REQUESTS)
         set_up.pauses.take()
@@ -106,7 +111,7 @@ async def _measured(set_up: Stage, name: str) -> Outcome:
     try:
         outcome.note = await FAULTS[name](set_up)
         await set_up.load.until_acknowledged(RECOVERED_REQUESTS)
-    except ChaosError as error:
+    except (ChaosError, *DATABASE_ERRORS) as error:
         outcome.problems += [f"{name}: {error}", *set_up.complaints()]
     outcome.worst_pause_s = round(set_up.pauses.take(), 3)
     outcome.seconds = round(time.monotonic() - began_s, 3)
@@ -174,7 +179,7 @@ async def _finish(set_up: Stage, report: Report) -> None:
 async def _audit(set_up: Stage) -> Findings:
     try:
         return await audit(set_up.dsn, set_up.workspace_sid, set_up.promises)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except DATABASE_ERRORS as error:
         return Findings(
             set_up.promises.acknowledged, problems=[f"the database could not be audited: {error}"]
         )

@@ -20,7 +20,6 @@ from engine.storage.embedded import EmbeddedPostgres
 
 POSTGRES = {"max_connections": "400"}
 """Room for the connections that are in nobody's use; what makes it durable stays as it is."""
-DAY_S = 86_400
 
 
 @dataclass(slots=True)
@@ -38,6 +37,8 @@ class Stage:
     pauses: Pauses
     world: World
     random: Random
+    overload_s: float
+    """How long an overload goes on."""
 
     @property
     def workspace_sid(self) -> str:
@@ -64,7 +65,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(random: Random, rate_per_s: float, *, keep_launcher: bool = False) -> AsyncIterator[Stage]:
+async def stage(
+    random: Random, rate_per_s: float, *, overload_s: float = 10.0, keep_launcher: bool = False
+) -> AsyncIterator[Stage]:
     """Set everything up, with the load running; remove everything.
 
     Raises PointsmanError when something does not start.
@@ -82,7 +85,7 @@ async def stage(random: Random, rate_per_s: float, *, keep_launcher: bool = Fals
                 directory / name,
                 Daemon(f"http://127.0.0.1:{free_port()}", *account),
                 dsn,
-                settings,
+                settings | {"POINTSMAN_CLUSTER_LISTEN": f"127.0.0.1:{free_port()}"},
                 keep_launcher=keep_launcher,
             )
             for name in ("a", "b")
@@ -98,13 +101,12 @@ async def stage(random: Random, rate_per_s: float, *, keep_launcher: bool = Fals
         stack.push_async_callback(load.close)
         world = await make_world(route.client, await load.listen())
         load.start(world)
-        yield Stage(server, dsn, node, standby, route, load, promises, pauses, world, random)
+        yield Stage(server, dsn, node, standby, route, load, promises, pauses, world, random, overload_s)
 
 
 def _settings() -> dict[str, str]:
-    """Return both daemons' settings: a key, tasks that stay for the audit, an inbox that is soon full."""
+    """Return both daemons' settings: a key that they share, an inbox that is soon full."""
     return {
         "POINTSMAN_CREDENTIALS_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode(),
-        "POINTSMAN_ROUTING_FINISHED_TASK_RETENTION_S": str(10 * DAY_S),
         "POINTSMAN_RUNTIME_INBOX_COMMANDS_MAX": "2000",
     }

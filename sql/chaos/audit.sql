@@ -2,23 +2,34 @@
 -- The log is in the order of the state, so what follows from it held at every instant.
 
 -- name: lost_tasks
--- Acknowledged tasks without a row, or without the event of their creation.
-SELECT sid FROM unnest($2::text[]) AS told (sid)
-EXCEPT
+-- Acknowledged tasks without the event of their creation; and those without a row, unless they had ended: the rows of
+-- ended tasks are removed after a while.
 (
-    SELECT sid FROM tasks WHERE workspace_sid = $1
-    INTERSECT
+    SELECT sid FROM unnest($2::text[]) AS told (sid)
+    EXCEPT
     SELECT task_sid FROM events WHERE workspace_sid = $1 AND event_type = 'task.created'
+)
+UNION
+(
+    SELECT sid FROM unnest($2::text[]) AS told (sid)
+    EXCEPT
+    SELECT sid FROM tasks WHERE workspace_sid = $1
+    EXCEPT
+    SELECT task_sid FROM events WHERE workspace_sid = $1 AND event_type IN ('task.completed', 'task.canceled')
 )
 
 -- name: lost_completions
--- Acknowledged completions that row or log do not know.
-SELECT sid FROM unnest($2::text[]) AS told (sid)
-EXCEPT
+-- Acknowledged completions that the log does not know, or a row denies.
 (
-    SELECT sid FROM tasks WHERE workspace_sid = $1 AND status = 'completed'
-    INTERSECT
+    SELECT sid FROM unnest($2::text[]) AS told (sid)
+    EXCEPT
     SELECT task_sid FROM events WHERE workspace_sid = $1 AND event_type = 'task.completed'
+)
+UNION
+(
+    SELECT sid FROM unnest($2::text[]) AS told (sid)
+    INTERSECT
+    SELECT sid FROM tasks WHERE workspace_sid = $1 AND status <> 'completed'
 )
 
 -- name: lost_acceptances
@@ -39,8 +50,9 @@ GROUP BY task_sid HAVING count(*) > 1
 
 -- name: made_twice
 -- Orders that became two tasks; each order was sent with a key, or once.
-SELECT attributes::jsonb ->> 'order' AS sid FROM tasks
-WHERE workspace_sid = $1 AND attributes::jsonb ? 'order'
+SELECT (data::jsonb ->> 'task_attributes')::jsonb ->> 'order' AS sid FROM events
+WHERE workspace_sid = $1 AND event_type = 'task.created'
+    AND (data::jsonb ->> 'task_attributes')::jsonb ? 'order'
 GROUP BY 1 HAVING count(*) > 1
 
 -- name: capacity_breaches

@@ -76,6 +76,12 @@ RESERVATIONS = "UPDATE reservations SET"
 PLANTED = {
     # what was done: (change, of which rows, (lost, twice, breaches), a word of the problem)
     "a task without a row": ("DELETE FROM tasks", "sid = :second", (1, 0, 0), "tasks are missing"),
+    "a task without its first event": (
+        f"{EVENTS} event_type = 'task.updated'",
+        "event_type = 'task.created' AND task_sid = :second",
+        (1, 0, 0),
+        "tasks are missing",
+    ),
     "a completion that was undone": (
         f"{TASKS} status = 'assigned', date_finished_ms = NULL",
         "sid = :first",
@@ -101,8 +107,8 @@ PLANTED = {
         "assigned twice",
     ),
     "an order that became two tasks": (
-        f"""{TASKS} attributes = '{{"order": 1}}'""",
-        "sid = :second",
+        f"{EVENTS} data = replace(data, '2}}', '1}}')",
+        "event_type = 'task.created' AND task_sid = :second",
         (0, 1, 0),
         "became two tasks",
     ),
@@ -141,6 +147,12 @@ async def test_what_is_planted_is_found(history: History, what: str) -> None:
     found = await audit(history.dsn, history.workspace_sid, history.promises)
     assert (found.lost, found.twice, found.breaches) == counts
     assert [text for text in found.problems if words in text], found.problems
+
+
+async def test_the_row_of_an_ended_task_may_be_gone(history: History) -> None:
+    await history.plant("DELETE FROM tasks", "sid = :first")
+    await history.plant("DELETE FROM reservations", "task_sid = :first")
+    assert (await audit(history.dsn, history.workspace_sid, history.promises)).problems == []
 
 
 async def test_statistics_that_the_log_does_not_bear_out_are_found(history: History) -> None:
