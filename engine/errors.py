@@ -63,3 +63,15 @@ class WorkspaceNotFound(PointsmanError):
 
 class SettingsError(PointsmanError):
     """A setting is unknown or has a bad value; the message is one line that names it."""
+
+
+def forget_tracebacks(error: BaseException) -> None:
+    """Drop the tracebacks of an error that was dealt with, and of those that led to it.
+
+    They refer to the calls it came through, and these often to the error: a cycle, with all that they held,
+    that would stay until the oldest objects are collected.
+    """
+    led: BaseException | None = error
+    while led is not None and led.__traceback__ is not None:
+        led.__traceback__ = None
+        led = led.__cause__ or led.__context__

@@ -8,6 +8,7 @@ from prometheus_client import Histogram
 
 from engine import metrics
 from engine.api.problems import INTERNAL, ApiError, translate
+from engine.errors import forget_tracebacks
 from engine.logs import debugging, get_logger
 
 log = get_logger()
@@ -36,11 +37,15 @@ def account(
 
 
 def refusal_of(error: Exception, method: str, path: str, context: Mapping[str, Any] = _NOTHING) -> ApiError:
-    """Return the answer to a failed request; an unexpected failure is logged and becomes a 500."""
+    """Return the answer to a failed request; an unexpected failure is logged and becomes a 500.
+
+    The error's tracebacks are dropped, as `translate` drops those of known ones.
+    """
     known = translate(error, path)
     if known is not None:
         return known
     log.error("request.failed", **context, method=method, path=path, exc_info=error)
+    forget_tracebacks(error)
     return ApiError(500, INTERNAL, "An internal error occurred")
 
 

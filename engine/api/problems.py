@@ -20,6 +20,7 @@ from engine.errors import (
     Unavailable,
     VoiceGatewayFailed,
     WorkspaceNotFound,
+    forget_tracebacks,
 )
 from engine.routing.errors import Gone, NotFound, Refused, RoutingError, VersionMismatch
 from engine.storage.reads import BadCursor
@@ -130,10 +131,12 @@ def unavailable(message: str, retry_after_s: int = 1) -> ApiError:
 def translate(error: Exception, path: str) -> ApiError | None:
     """Return the answer to a known failure of a request, or None when it is an unexpected one.
 
-    A NotFound of something that the path does not name is a bad value in the body: 400.
+    A NotFound of something that the path does not name is a bad value in the body: 400. The tracebacks of
+    a known failure are dropped: they refer to what the request held, which refers to the failure.
     """
     for kinds, answer in _ANSWERS:
         if isinstance(error, kinds):
+            forget_tracebacks(error)
             return answer(error, path)
     return None
 

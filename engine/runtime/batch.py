@@ -94,7 +94,8 @@ def _handle(core: WorkspaceCore, envelope: Envelope, now_ms: int) -> tuple[Any, 
     try:
         return core.handle(command, now_ms), None
     except RoutingError as refusal:
-        return None, refusal
+        # Its traceback holds this call and the whole batch, which holds the refusal: a cycle that would stay.
+        return None, refusal.with_traceback(None)
     except Exception as error:
         broken = f"{type(command).__name__}: {type(error).__name__}: {error}"
         raise CoreBroken(broken, envelope.context) from error

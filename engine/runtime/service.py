@@ -31,7 +31,7 @@ from engine.runtime.once import KEPT_MS, Attempts, Once, Outcome
 from engine.runtime.patience import within
 from engine.runtime.ports import Claims, LeaseStore, Publisher, Store
 from engine.runtime.routing_log import log_committed
-from engine.runtime.waiting import Waiting
+from engine.runtime.waiting import Waiting, following
 from engine.runtime.workspace_loop import WorkspaceLoop
 from engine.runtime.workspaces import Workspaces
 from engine.sids import SidFactory, time_ordered_sids
@@ -375,9 +375,12 @@ class RoutingService:
         if once is not None:
             once.futures.append(answer)
             answer.add_done_callback(_look_at)
-            answer = asyncio.shield(answer)
+            answer = following(answer)
         self._waiting.watch(answer)
-        return await answer
+        try:
+            return await answer
+        finally:
+            del answer  # an error in it refers back to here
 
     @asynccontextmanager
     async def _turn(self, once: Once) -> AsyncIterator[None]:

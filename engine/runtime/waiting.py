@@ -48,3 +48,24 @@ class Waiting:
                 future.set_exception(self._error())
         if line:
             self._timer = loop.call_at(line[0][0], self._time_is_up)
+
+
+def following(future: asyncio.Future[Any]) -> asyncio.Future[Any]:
+    """Return a future that ends as `future` does, unless it ends before: then `future` goes on alone.
+
+    As asyncio.shield(), which complains when what follows has failed before.
+    """
+    follower = asyncio.get_running_loop().create_future()
+
+    def follow(ended: asyncio.Future[Any]) -> None:
+        if follower.done():
+            return
+        if ended.cancelled():
+            follower.cancel()
+        elif (error := ended.exception()) is not None:
+            follower.set_exception(error)
+        else:
+            follower.set_result(ended.result())
+
+    future.add_done_callback(follow)
+    return follower
