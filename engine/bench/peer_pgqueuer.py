@@ -48,5 +48,7 @@ async def pgqueuer_queue(dsn: str, connections: int) -> AsyncIterator[PgqueuerQu
     logging.getLogger("pgqueuer").setLevel(logging.CRITICAL)
     async with asyncpg.create_pool(dsn, min_size=connections, max_size=connections) as pool:
         queuer = PgQueuer.from_asyncpg_pool(pool)
-        await queuer.queries.install()
+        queries = queuer.queries
+        assert queries is not None
+        await queries.install()
         yield PgqueuerQueue(queuer)
