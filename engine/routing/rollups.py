@@ -11,7 +11,7 @@ The tables here are the rules. The database adds the log up by them (COUNTING an
 statement); `Adder` does the same event by event, so that one can be held against the other.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.routing.effects import Event
@@ -139,14 +139,6 @@ class Adder:
     def rollups(self) -> Rollups:
         """Return the sums by minute and by hour."""
         return _with_hours(self._minutes)
-
-
-def rollups_of(workspace_sid: str, events: Iterable[Event]) -> Rollups:
-    """Add up events of one workspace by minute and by hour."""
-    adder = Adder(workspace_sid)
-    for event in events:
-        adder.add(event)
-    return adder.rollups()
 
 
 def counter_of(event_type: str, scope: Scope) -> str | None:
